@@ -1,0 +1,48 @@
+# Everything that a developer runs. Needs Python 3.11, make and the package index; nothing else.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: setup demo test check bench docs fmt clean train-cxr
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' --editable examples/plugins/exposure
+	touch $(READY)
+
+demo: setup            ## a real study through the whole flow, on this machine
+	@$(BIN)/osler demo $(DEMO)
+
+test: setup            ## all tests; what needs a missing peer is skipped with the reason
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests examples/plugins
+
+check: setup           ## format, lint, types, import rules, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell src tests docs bench examples README.md CHANGELOG.md DEVELOPERS.md
+
+bench: setup           ## ratios against named peers, measured in the same run
+	$(BIN)/python bench/receive.py
+	$(BIN)/python bench/deidentify.py
+	$(BIN)/python bench/end_to_end.py
+
+docs: setup            ## write the generated reference pages again
+	$(BIN)/python -m docs.generate
+
+fmt: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+train-cxr: setup       ## train the chest model again: make train-cxr DATA=folder
+	$(BIN)/python -m pip install --quiet --editable '.[train]'
+	$(BIN)/python -m osler.models.cxr.train --data $(DATA) --out src/osler/models/cxr/weights
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,374 @@
+"""One flat table of settings, one TOML file, ``OSLER_*`` variables.
+
+What is unknown or of the wrong type stops the start, with the line at fault.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from osler.errors import ConfigError
+
+Value = str | int | float | bool | list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: ``section.key`` in the file, ``OSLER_SECTION_KEY`` in the environment."""
+
+    name: str
+    default: Value
+    help: str
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        """Name of the environment variable."""
+        return "OSLER_" + self.name.replace(".", "_").upper()
+
+
+SETTINGS: Final[tuple[Setting, ...]] = (
+    Setting("site.name", "Osler", "Name of the site, shown on reports and pages."),
+    Setting("site.tenant", "default", "Whose data key seals the identified data."),
+    Setting("http.address", "127.0.0.1:8080", "HOST:PORT of FHIR, DICOMweb, health and metrics."),
+    Setting("http.base_url", "", "Address under which others reach the HTTP side; empty: http://<http.address>."),
+    Setting("http.max_body_mb", 1024, "Largest request body, MB."),
+    Setting("dimse.address", "127.0.0.1:11112", "HOST:PORT of the DICOM storage SCP."),
+    Setting("dimse.ae_title", "OSLER", "Our AE title, as SCP and as SCU."),
+    Setting(
+        "dimse.accept", ["*@127.0.0.1"], "Who may associate: calling AE title @ address or network; * is any title."
+    ),
+    Setting("dimse.max_pdu_kb", 1024, "Largest PDU that we take, KB; a longer one ends the association."),
+    Setting("dimse.max_instance_mb", 1024, "Largest instance that we take, MB."),
+    Setting("dimse.max_associations", 32, "Associations at a time."),
+    Setting("dimse.max_associations_per_peer", 16, "Associations at a time from one address."),
+    Setting("dimse.idle_s", 60, "An association without traffic is ended after this time, seconds."),
+    Setting("study.quiet_s", 3.0, "A study is complete when nothing of it came for this time, seconds."),
+    Setting("study.force_s", 900.0, "A study is complete at the latest this time after its first instance, seconds."),
+    Setting("storage.database", "sqlite", "sqlite (a file in the data folder) or postgresql://user@host/database."),
+    Setting("storage.blobs", "folder", "folder (in the data folder) or the path of another folder."),
+    Setting("storage.min_free_mb", 512, "Nothing more is taken when the disk has less room than this, MB."),
+    Setting("storage.busy_s", 30.0, "How long to wait for the database's lock, seconds."),
+    Setting("queue.url", "embedded", "embedded: the queue is a table of the ledger.", choices=("embedded",)),
+    Setting("queue.lease_s", 30.0, "A worker that gives no sign for this time loses its job, seconds."),
+    Setting("queue.max_attempts", 4, "Attempts before a job is set aside for a person (dead letter)."),
+    Setting("queue.backoff_s", 2.0, "Wait before the second attempt, seconds; doubles with each further one."),
+    Setting("queue.ageing_s", 120.0, "A waiting job rises by one priority after each such time, seconds."),
+    Setting(
+        "worker.processes", 1, "Inference processes that osler serve starts; 0: none, osler worker runs elsewhere."
+    ),
+    Setting("worker.threads", 1, "Threads for each inference process."),
+    Setting("worker.memory_mb", 4096, "Address space of an inference process, MB."),
+    Setting("worker.batch_wait_ms", 0, "How long to wait for more jobs to fill a batch, milliseconds."),
+    Setting("models.enabled", ["cxr-pneumonia-paediatric"], "Models that read each study."),
+    Setting(
+        "models.age_policy",
+        "intended",
+        "Ages to admit: intended (the card's), unknown (also when the age is not known), any (research).",
+        choices=("intended", "unknown", "any"),
+    ),
+    Setting("publish.secondary_capture", False, "Also send the heatmap over the image as a Secondary Capture."),
+    Setting("publish.backoff_s", 5.0, "Wait before the second delivery attempt, seconds; doubles up to ten minutes."),
+    Setting("publish.max_attempts", 50, "Delivery attempts before a person must look."),
+    Setting("alert.escalate_s", 300.0, "An alert that nobody acknowledges goes out again after this time, seconds."),
+    Setting("alert.max_escalations", 5, "How often an alert goes out again."),
+    Setting("alert.allowed_hosts", ["127.0.0.1", "localhost"], "Hosts that alerts may be sent to."),
+    Setting("audit.checkpoint_s", 10.0, "Time between signed checkpoints outside the database, seconds."),
+    Setting("log.level", "info", "Least severe line that is logged.", choices=("debug", "info", "warning", "error")),
+    Setting(
+        "log.format", "auto", "auto (text on a terminal, else JSON), text or json.", choices=("auto", "text", "json")
+    ),
+)
+
+DestinationKind = Literal["dicom", "webhook", "smtp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A ``[[destination]]``: where results go.
+
+    Parameters
+    ----------
+    name : str
+        Unique; the outbox and the metrics call it so.
+    kind : {"dicom", "webhook", "smtp"}
+    address : str
+        HOST:PORT for dicom and smtp.
+    ae_title : str
+        Called AE title, for dicom.
+    url : str
+        For webhook.
+    secret : str
+        HMAC-SHA-256 key of the webhook's signature.
+    when : {"always", "critical"}
+        Which results go there. Alerts (webhook, smtp) are for critical findings unless ``always`` is asked for.
+    sender, recipients : str, tuple of str
+        For smtp.
+    """
+
+    name: str
+    kind: DestinationKind
+    address: str = ""
+    ae_title: str = ""
+    url: str = ""
+    secret: str = field(default="", repr=False)
+    when: Literal["always", "critical"] = "always"
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+
+
+_DESTINATION_KEYS: Final[Mapping[str, frozenset[str]]] = {
+    "dicom": frozenset({"name", "kind", "address", "ae_title", "when"}),
+    "webhook": frozenset({"name", "kind", "url", "secret", "when"}),
+    "smtp": frozenset({"name", "kind", "address", "sender", "recipients", "when"}),
+}
+_DESTINATION_NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "dicom": ("address", "ae_title"),
+    "webhook": ("url", "secret"),
+    "smtp": ("address", "sender", "recipients"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings that are in force, and where each came from."""
+
+    data_dir: Path
+    values: Mapping[str, Value]
+    origins: Mapping[str, str]
+    destinations: tuple[Destination, ...] = ()
+
+    def text(self, name: str) -> str:
+        """Return a setting of type string."""
+        return str(self.values[name])
+
+    def integer(self, name: str) -> int:
+        """Return a setting of type integer."""
+        return int(self.values[name])  # type: ignore[arg-type]
+
+    def number(self, name: str) -> float:
+        """Return a setting of type number."""
+        return float(self.values[name])  # type: ignore[arg-type]
+
+    def flag(self, name: str) -> bool:
+        """Return a setting of type boolean."""
+        return bool(self.values[name])
+
+    def items(self, name: str) -> list[str]:
+        """Return a setting of type list."""
+        return list(self.values[name])  # type: ignore[arg-type]
+
+    @property
+    def base_url(self) -> str:
+        """Address of the HTTP side, without a slash at the end."""
+        return (self.text("http.base_url") or f"http://{self.text('http.address')}").rstrip("/")
+
+
+def load(
+    environ: Mapping[str, str],
+    *,
+    data_dir: Path | None = None,
+    file: Path | None = None,
+    given: Mapping[str, Value] | None = None,
+) -> Config:
+    """Read the configuration: defaults, then the file, then the environment, then what the command line gave.
+
+    Parameters
+    ----------
+    environ : mapping
+        The environment; the only place where Osler reads it.
+    data_dir : Path, optional
+        Else ``OSLER_DATA_DIR``, else ``osler`` under ``XDG_DATA_HOME``.
+    file : Path, optional
+        Else ``OSLER_CONFIG``, else ``osler.toml`` in the data folder when it is there.
+    given : mapping, optional
+        Settings from the command line.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown, a value has the wrong type, or a line cannot be read; the message names the line.
+    """
+    data_dir = data_dir or _default_data_dir(environ)
+    named = file or (Path(environ["OSLER_CONFIG"]) if "OSLER_CONFIG" in environ else None)
+    path = named or data_dir / "osler.toml"
+    values: dict[str, Value] = {s.name: s.default for s in SETTINGS}
+    origins = dict.fromkeys(values, "default")
+    destinations: tuple[Destination, ...] = ()
+    if path.is_file():
+        from_file, destinations = _read_file(path)
+        values |= from_file
+        origins |= dict.fromkeys(from_file, str(path))
+    elif named is not None:
+        raise ConfigError(f"{path}: there is no such configuration file")
+    from_environ = _read_environ(environ)
+    values |= from_environ
+    origins |= {name: _BY_NAME[name].variable for name in from_environ}
+    for name, value in (given or {}).items():
+        values[name] = _checked(_BY_NAME[name], value, "command line")
+        origins[name] = "command line"
+    _check_meaning(values, destinations)
+    return Config(data_dir.absolute(), values, origins, destinations)
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Split ``HOST:PORT`` (``[::1]:104`` for IPv6).
+
+    Raises
+    ------
+    ConfigError
+        If it has another form.
+    """
+    host, colon, port = address.rpartition(":")
+    host = host.strip("[]")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise ConfigError(f"{address!r} is not HOST:PORT")
+    return host, int(port)
+
+
+_BY_NAME: Final[Mapping[str, Setting]] = {s.name: s for s in SETTINGS}
+_RESERVED_VARIABLES: Final = frozenset(
+    {"OSLER_DATA_DIR", "OSLER_CONFIG", "OSLER_MASTER_KEY", "OSLER_REQUIRE_PEERS", "OSLER_TEST_POSTGRESQL"}
+)
+
+
+def _default_data_dir(environ: Mapping[str, str]) -> Path:
+    if environ.get("OSLER_DATA_DIR"):
+        return Path(environ["OSLER_DATA_DIR"])
+    base = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".local" / "share")
+    return Path(base) / "osler"
+
+
+def _read_file(path: Path) -> tuple[dict[str, Value], tuple[Destination, ...]]:
+    source = path.read_text(encoding="utf-8")
+    try:
+        document = tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    lines = source.splitlines()
+    values: dict[str, Value] = {}
+    for section, content in document.items():
+        if section == "destination":
+            continue
+        if not isinstance(content, dict):
+            raise ConfigError(f"{_at(path, lines, '', section)}: unknown setting {section!r}")
+        for key, value in content.items():
+            name, where = f"{section}.{key}", _at(path, lines, section, key)
+            if name not in _BY_NAME:
+                raise ConfigError(f"{where}: unknown setting {name!r}{_suggestion(name)}")
+            values[name] = _checked(_BY_NAME[name], value, where)
+    return values, _read_destinations(document.get("destination", []), path, lines)
+
+
+def _read_destinations(tables: Any, path: Path, lines: list[str]) -> tuple[Destination, ...]:
+    if not isinstance(tables, list):
+        raise ConfigError(f"{_at(path, lines, 'destination', '')}: write [[destination]], one table for each")
+    starts = [i for i, line in enumerate(lines, 1) if line.strip().replace(" ", "") == "[[destination]]"]
+    found: list[Destination] = []
+    for index, table in enumerate(tables):
+        start = starts[index] if index < len(starts) else 0
+        destination = _read_destination(table, path, lines, start)
+        if any(d.name == destination.name for d in found):
+            raise ConfigError(f"{path}:{max(start, 1)}: two destinations are called {destination.name!r}")
+        found.append(destination)
+    return tuple(found)
+
+
+def _read_destination(table: Mapping[str, Any], path: Path, lines: list[str], start: int) -> Destination:
+    where = f"{path}:{max(start, 1)}"
+    kind = str(table.get("kind"))
+    if kind not in _DESTINATION_KEYS:
+        raise ConfigError(f"{where}: destination kind must be one of {', '.join(_DESTINATION_KEYS)}")
+    for key, value in table.items():
+        line = f"{path}:{_line_of(lines, key, start)}"
+        if key not in _DESTINATION_KEYS[kind]:
+            raise ConfigError(f"{line}: unknown key {key!r} in a destination of kind {kind!r}")
+        if not isinstance(value, list if key == "recipients" else str):
+            raise ConfigError(f"{line}: {key} must be a {'list of strings' if key == 'recipients' else 'string'}")
+    for key in ("name", *_DESTINATION_NEEDS[kind]):
+        if not table.get(key):
+            raise ConfigError(f"{where}: a destination of kind {kind!r} needs {key!r}")
+    if table.get("when", "always") not in ("always", "critical"):
+        raise ConfigError(f"{where}: when must be always or critical")
+    default_when = "always" if kind == "dicom" else "critical"
+    return Destination(**{"when": default_when, **table, "recipients": tuple(table.get("recipients", ()))})
+
+
+def _read_environ(environ: Mapping[str, str]) -> dict[str, Value]:
+    by_variable = {s.variable: s for s in SETTINGS}
+    values: dict[str, Value] = {}
+    for variable, raw in environ.items():
+        if not variable.startswith("OSLER_") or variable in _RESERVED_VARIABLES:
+            continue
+        if variable not in by_variable:
+            raise ConfigError(f"environment: unknown variable {variable}{_suggestion(variable)}")
+        setting = by_variable[variable]
+        values[setting.name] = _checked(setting, _parsed(setting, raw), f"environment {variable}")
+    return values
+
+
+def _parsed(setting: Setting, raw: str) -> Value:
+    if isinstance(setting.default, bool):
+        return {"true": True, "1": True, "false": False, "0": False}.get(raw.strip().lower(), raw)
+    if isinstance(setting.default, list):
+        return [part.strip() for part in raw.split(",") if part.strip()]
+    if isinstance(setting.default, int | float):
+        try:
+            return int(raw) if isinstance(setting.default, int) else float(raw)
+        except ValueError:
+            return raw
+    return raw
+
+
+def _checked(setting: Setting, value: Any, where: str) -> Value:
+    default = setting.default
+    kind, fits = {
+        bool: ("true or false", isinstance(value, bool)),
+        int: ("a whole number", isinstance(value, int) and not isinstance(value, bool)),
+        float: ("a number", isinstance(value, int | float) and not isinstance(value, bool)),
+        str: ("a string", isinstance(value, str)),
+        list: ("a list of strings", isinstance(value, list) and all(isinstance(v, str) for v in value)),
+    }[type(default)]
+    if not fits:
+        raise ConfigError(f"{where}: {setting.name} must be {kind}")
+    if setting.choices and value not in setting.choices:
+        raise ConfigError(f"{where}: {setting.name} must be one of {', '.join(setting.choices)}")
+    if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
+        raise ConfigError(f"{where}: {setting.name} must not be negative")
+    return float(value) if isinstance(default, float) else value
+
+
+def _check_meaning(values: Mapping[str, Value], destinations: tuple[Destination, ...]) -> None:
+    for name in ("http.address", "dimse.address"):
+        split_address(str(values[name]))
+    for destination in destinations:
+        if destination.address:
+            split_address(destination.address)
+    if not str(values["storage.database"]).startswith(("sqlite", "postgresql://")):
+        raise ConfigError("storage.database must be sqlite or postgresql://...")
+    title = str(values["dimse.ae_title"])
+    if not 1 <= len(title.strip()) <= 16:
+        raise ConfigError("dimse.ae_title must have 1 to 16 characters")
+
+
+def _at(path: Path, lines: list[str], section: str, key: str) -> str:
+    start = next((i for i, line in enumerate(lines, 1) if line.strip() == f"[{section}]"), 0)
+    return f"{path}:{_line_of(lines, key, start)}"
+
+
+def _line_of(lines: list[str], key: str, start: int) -> int:
+    for number, line in enumerate(lines[start:], start + 1):
+        if line.split("=")[0].strip() == key:
+            return number
+    return max(start, 1)
+
+
+def _suggestion(name: str) -> str:
+    import difflib
+
+    known = [s.variable if name.startswith("OSLER_") else s.name for s in SETTINGS]
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

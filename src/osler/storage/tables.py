@@ -1,0 +1,283 @@
+"""The ledger's tables, as SQLAlchemy Core.
+
+Times are seconds since the epoch, UTC, as double precision. No column holds a patient value in clear: what is
+identified is sealed (AES-256-GCM) or a keyed index (HMAC-SHA-256).
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# ---------------------------------------------------------------------------------------- keys and vault
+
+data_key = Table(
+    "data_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("purpose", Text, nullable=False),  # blob, vault, index
+    Column("wrapped", LargeBinary, nullable=False),  # AES-256-GCM under the master key
+    Column("active", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+pseudonym = Table(
+    "pseudonym",
+    metadata,
+    Column("kind", Text, primary_key=True),  # patient, accession, uid
+    Column("lookup", LargeBinary, primary_key=True),  # HMAC-SHA-256 of kind, issuer, value
+    Column("pseudonym", Text, nullable=False, unique=True),
+    Column("sealed", LargeBinary, nullable=False),  # issuer and value
+    Column("created_at", Double, nullable=False),
+)
+
+# ------------------------------------------------------------------------------------------------- audit
+
+audit_event = Table(
+    "audit_event",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("recorded_at", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("action", Text, nullable=False),  # C R U D E
+    Column("outcome", Text, nullable=False),  # 0 4 8 12
+    Column("agent", Text, nullable=False),
+    Column("patient", Text),  # pseudonym
+    Column("body", Text, nullable=False),  # canonical JSON, a FHIR AuditEvent
+    Column("previous", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Index("ix_audit_event_patient", "patient", "seq"),
+    Index("ix_audit_event_recorded_at", "recorded_at"),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+)
+
+# --------------------------------------------------------------------------------------- identified zone
+
+study = Table(
+    "study",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("lookup", LargeBinary, nullable=False, unique=True),  # keyed index of the Study Instance UID
+    Column("patient_lookup", LargeBinary, nullable=False),  # of Patient ID and issuer: bound at ingest
+    Column("state", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("first_received_at", Double, nullable=False),  # of this revision
+    Column("last_received_at", Double, nullable=False),
+    Column("completed_at", Double),
+    Column("study_uid", Text),  # pseudonym, once de-identified
+    Column("patient", Text),  # pseudonym
+    Column("accession", Text),  # pseudonym
+    Column("age_band", Text),
+    Column("owner", Text),  # who de-identifies it now
+    Column("lease_until", Double),
+    Column("attempts", Integer, nullable=False, default=0),
+    Index("ix_study_state", "state", "last_received_at"),
+)
+
+instance = Table(
+    "instance",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("study_id", Text, ForeignKey("study.id"), nullable=False),
+    Column("lookup", LargeBinary, nullable=False),  # keyed index of the SOP Instance UID
+    Column("blob", Text, nullable=False),  # identified blob: SHA-256 of the received bytes
+    Column("size", BigInteger, nullable=False),
+    Column("sop_class_uid", Text, nullable=False),
+    Column("transfer_syntax_uid", Text, nullable=False),
+    Column("source", Text, nullable=False),  # dimse:<calling AE title>, stow:<client>, folder
+    Column("revision", Integer, nullable=False),
+    Column("state", Text, nullable=False),  # received, conflict, deidentified, quarantined
+    Column("received_at", Double, nullable=False),
+    Column("deidentified_blob", Text),
+    Column("sop_uid", Text),  # pseudonym
+    Column("series_uid", Text),  # pseudonym
+    UniqueConstraint("lookup", "blob"),
+    Index("ix_instance_study_id", "study_id", "state"),
+    Index("ix_instance_sop_uid", "sop_uid"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("study_id", Text, ForeignKey("study.id"), nullable=False),
+    Column("instance_id", Text, ForeignKey("instance.id")),
+    Column("rule", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False),  # held, released, discarded
+    Column("created_at", Double, nullable=False),
+)
+
+# -------------------------------------------------------------------------------------- de-identified zone
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("idempotency_key", Text, nullable=False, unique=True),
+    Column("study_uid", Text, nullable=False),  # pseudonym
+    Column("revision", Integer, nullable=False),
+    Column("model", Text, nullable=False),  # name@version
+    Column("priority", Text, nullable=False),
+    Column("state", Text, nullable=False),  # domain.states.JobState
+    Column("body", Text, nullable=False),  # JSON: instances (pseudonymous UIDs, blob references), age band
+    Column("attempts", Integer, nullable=False),
+    Column("available_at", Double, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_until", Double),
+    Column("dead", Boolean, nullable=False),
+    Column("reason", Text),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    Index("ix_job_state", "state", "available_at"),
+)
+
+inference = Table(
+    "inference",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("job_id", Text, ForeignKey("job.id"), nullable=False, unique=True),
+    Column("study_uid", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("body", Text, nullable=False),  # JSON of domain.findings.Inference
+    Column("critical", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("ix_inference_study_uid", "study_uid"),
+)
+
+# ---------------------------------------------------------------------------------- identified zone again
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("idempotency_key", Text, nullable=False, unique=True),
+    Column("inference_id", Text, ForeignKey("inference.id"), nullable=False),
+    Column("kind", Text, nullable=False),  # fhir, sr, sc, alert
+    Column("destination", Text, nullable=False),  # name in the configuration; "" for the hub's own FHIR store
+    Column("state", Text, nullable=False),  # domain.states.DeliveryState
+    Column("attempts", Integer, nullable=False),
+    Column("available_at", Double, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_until", Double),
+    Column("reason", Text),
+    Column("reference", Text),  # what was made: a FHIR reference, a SOP Instance UID, an alert id
+    Column("created_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Index("ix_outbox_state", "state", "available_at"),
+    Index("ix_outbox_inference_id", "inference_id"),
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("inference_id", Text, ForeignKey("inference.id"), nullable=False, unique=True),
+    Column("state", Text, nullable=False),  # raised, acknowledged
+    Column("level", Integer, nullable=False),  # escalations so far
+    Column("raised_at", Double, nullable=False),
+    Column("escalate_at", Double),
+    Column("acknowledged_at", Double),
+    Column("acknowledged_by", Text),
+    Index("ix_alert_state", "state", "escalate_at"),
+)
+
+resource = Table(
+    "resource",
+    metadata,
+    Column("type", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("current", Boolean, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # the resource as JSON text
+    Index("ix_resource_current", "type", "current", "updated_at"),
+)
+
+resource_token = Table(
+    "resource_token",
+    metadata,
+    Column("type", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("parameter", Text, primary_key=True),
+    Column("value", LargeBinary, primary_key=True),  # keyed index of the token
+    Column("low", Double),  # for dates: seconds since the epoch
+    Column("high", Double),
+    Index("ix_resource_token_value", "type", "parameter", "value"),
+    Index("ix_resource_token_low", "type", "parameter", "low"),
+)
+
+# -------------------------------------------------------------------------------------------------- access
+
+user = Table(
+    "person",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),  # argon2id
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+client = Table(
+    "client",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("jwks", Text),
+    Column("secret_hash", Text),
+    Column("redirect_uris", Text, nullable=False),  # JSON array
+    Column("public", Boolean, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+access_token = Table(
+    "access_token",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),  # SHA-256 of the token
+    Column("client_id", Text, ForeignKey("client.id"), nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("revoked", Boolean, nullable=False),
+)
+
+used_assertion = Table(
+    "used_assertion",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("jti", Text, primary_key=True),
+    Column("expires_at", Double, nullable=False),
+)
