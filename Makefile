@@ -33,7 +33,7 @@ bench: setup           ## ratios against named peers, measured in the same run
 	$(BIN)/python bench/end_to_end.py
 
 docs: setup            ## write the generated reference pages again
-	$(BIN)/python -m docs.generate
+	$(BIN)/python docs/generate.py
 
 fmt: setup
 	$(BIN)/ruff check --fix .
