@@ -1,13 +1,22 @@
 """Fixtures that every kind of test shares."""
 
+import itertools
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from osler.audit import AuditLog
+    from osler.storage import Database
+    from osler.vault import KeyRing, Vault
 
 REQUIRE_PEERS = os.environ.get("OSLER_REQUIRE_PEERS") == "1"
 
@@ -51,36 +60,120 @@ def free_port() -> Callable[[], int]:
 
 @pytest.fixture(scope="session")
 def postgresql_server(need: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start a PostgreSQL of our own on a Unix socket and return its base URL, ``postgresql://...?host=...``."""
-    pytest.importorskip("psycopg")
+    """Start a PostgreSQL of our own on a Unix socket; return its base URL, ``postgresql://osler@/{database}?host=...``."""
+    psycopg = pytest.importorskip("psycopg")
     initdb, postgres = need("initdb"), need("postgres")
     folder = Path(tmp_path_factory.mktemp("postgresql"))
-    shutil.chown(folder, user="postgres") if os.geteuid() == 0 else None
-    folder.chmod(0o755)
     as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-    for parent in folder.parents:
-        if as_user and parent.is_dir() and parent.owner() == "root" and not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)
+    if as_user:  # PostgreSQL refuses to run as root
+        shutil.chown(folder, user="postgres")
+        folder.chmod(0o755)
+        for parent in folder.parents:
+            if not parent.stat().st_mode & 0o001:
+                parent.chmod(parent.stat().st_mode | 0o011)
     subprocess.run(
-        [*as_user, initdb, "-D", folder / "db", "-U", "osler", "-A", "trust", "-E", "UTF8"],
+        [*as_user, initdb, "-D", folder / "db", "-U", "osler", "-A", "trust", "-E", "UTF8", "--no-sync"],
         check=True,
         capture_output=True,
     )
-    server = subprocess.Popen(
-        [*as_user, postgres, "-D", folder / "db", "-k", folder, "-c", "listen_addresses="],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stderr is not None
-    for line in server.stderr:
-        if "ready to accept connections" in line:
-            break
-    else:
-        pytest.fail("PostgreSQL did not start")
+    log = folder / "postgresql.log"
+    with log.open("wb") as stderr:
+        server = subprocess.Popen(
+            [*as_user, postgres, "-D", folder / "db", "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
     try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                psycopg.connect(f"postgresql://osler@/postgres?host={folder}").close()
+                break
+            except psycopg.OperationalError:
+                if server.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"PostgreSQL did not start: {log.read_text(errors='replace')}")
         yield f"postgresql://osler@/{{database}}?host={folder}"
     finally:
-        server.terminate()
-        server.stderr.close()
+        server.send_signal(signal.SIGINT)  # fast shutdown: clients that are left do not hold it up
         server.wait(20)
+
+
+@pytest.fixture(scope="session")
+def new_postgresql(postgresql_server: str) -> Callable[[], str]:
+    """Return a function that makes a PostgreSQL database with the ledger's schema and returns its URL."""
+    import psycopg
+
+    from osler.storage import Database
+    from osler.storage.migrate import upgrade
+
+    def create(name: str, template: str) -> str:
+        with psycopg.connect(postgresql_server.format(database="postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return postgresql_server.format(database=name)
+
+    model = Database(create("ledger", "template1"))
+    upgrade(model)
+    model.close()
+    numbers = itertools.count()
+    return lambda: create(f"test{next(numbers)}", "ledger")
+
+
+@pytest.fixture(scope="session")
+def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """Return a function that makes a SQLite file with the ledger's schema and returns its URL."""
+    from osler.storage import Database
+    from osler.storage.database import sqlite_url
+    from osler.storage.migrate import upgrade
+
+    model = tmp_path_factory.mktemp("sqlite") / "ledger.db"
+    database = Database(sqlite_url(model))
+    upgrade(database)
+    database.close()
+    return lambda path: sqlite_url(Path(shutil.copyfile(model, path)))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of a fresh database with the ledger's schema, once for each kind of database."""
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("new_postgresql")()
+    else:
+        url = request.getfixturevalue("new_sqlite")(tmp_path / "osler.db")
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator["Database"]:
+    """Open a fresh database with the ledger's schema, once for each kind of database."""
+    from osler.storage import Database
+
+    opened = Database(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def keyring(database: "Database") -> "KeyRing":
+    """Open the keys of a tenant in the fresh database."""
+    from osler.vault import KeyRing
+
+    return KeyRing.open(database, master_key=bytes(range(32)), tenant="default")
+
+
+@pytest.fixture
+def audit_log(database: "Database", tmp_path: Path) -> "AuditLog":
+    """Open the audit log of the fresh database."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from osler.audit import AuditLog
+
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    return AuditLog(database, signing_key=key, checkpoints=tmp_path / "checkpoints")
+
+
+@pytest.fixture
+def vault(database: "Database", keyring: "KeyRing", audit_log: "AuditLog") -> "Vault":
+    """Open the vault of the fresh database."""
+    from osler.vault import Vault
+
+    return Vault(database, keyring, audit_log)

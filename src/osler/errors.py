@@ -9,6 +9,7 @@
     │   ├── UnsupportedKind
     │   └── DeidentificationRefused
     ├── AccessDenied               audit as denied
+    │   └── Unauthenticated
     ├── NotFound                   nothing of that name (or not for this caller)
     ├── Transient                  back off and retry
     │   ├── PeerUnavailable

@@ -218,24 +218,37 @@ resource = Table(
     metadata,
     Column("type", Text, primary_key=True),
     Column("id", Text, primary_key=True),
-    Column("version", Integer, primary_key=True),
-    Column("current", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("patient", Text),  # logical id of the Patient it is about: a pseudonym
+    Column("date_at", Double, nullable=False),  # by which pages are sorted
     Column("updated_at", Double, nullable=False),
     Column("sealed", LargeBinary, nullable=False),  # the resource as JSON text
-    Index("ix_resource_current", "type", "current", "updated_at"),
+    Index("ix_resource_date_at", "type", "date_at", "id"),
+    Index("ix_resource_updated_at", "type", "updated_at", "id"),
 )
 
+resource_history = Table(
+    "resource_history",
+    metadata,
+    Column("type", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("updated_at", Double, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # as it was in resource
+)
+
+# The key is in the order of a page of a search: all that have one term, by date.
 resource_token = Table(
     "resource_token",
     metadata,
     Column("type", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
     Column("parameter", Text, primary_key=True),
-    Column("value", LargeBinary, primary_key=True),  # keyed index of the token
+    Column("value", LargeBinary, primary_key=True),  # keyed index of the term; empty for a date
+    Column("date_at", Double, primary_key=True),
+    Column("id", Text, primary_key=True),
     Column("low", Double),  # for dates: seconds since the epoch
     Column("high", Double),
-    Index("ix_resource_token_value", "type", "parameter", "value"),
-    Index("ix_resource_token_low", "type", "parameter", "low"),
+    sqlite_with_rowid=False,
 )
 
 # -------------------------------------------------------------------------------------------------- access

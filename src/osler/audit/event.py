@@ -1,0 +1,190 @@
+"""What is audited: the table of events, and the record of one."""
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Final, Literal
+
+AgentKind = Literal["person", "client", "system", "peer"]
+Action = Literal["C", "R", "U", "D", "E"]
+
+DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
+REST: Final = "http://terminology.hl7.org/CodeSystem/audit-event-type"
+INTERACTION: Final = "http://hl7.org/fhir/restful-interaction"
+LIFECYCLE: Final = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
+OSLER: Final = "urn:osler:audit-event"
+
+_MAX_TEXT: Final = 256
+_OUTCOMES: Final = frozenset({0, 4, 8, 12})
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One kind of event.
+
+    Parameters
+    ----------
+    name : str
+        As records and searches name it.
+    action : {"C", "R", "U", "D", "E"}
+        Create, read, update, delete, execute.
+    type, subtype : tuple of (code, system, display)
+        The standard's codes (DICOM PS3.16 CID 400 and 401, FHIR, ISO 21089). Our own name follows as a second subtype.
+    help : str
+        One line for the reference.
+    """
+
+    name: str
+    action: Action
+    type: tuple[str, str, str]
+    subtype: tuple[str, str, str] | None
+    help: str
+
+
+_ACTIVITY: Final = ("110100", DCM, "Application Activity")
+_AUDIT_USED: Final = ("110101", DCM, "Audit Log Used")
+_ACCESSED: Final = ("110103", DCM, "DICOM Instances Accessed")
+_TRANSFERRED: Final = ("110104", DCM, "DICOM Instances Transferred")
+_PATIENT: Final = ("110110", DCM, "Patient Record")
+_PROCEDURE: Final = ("110111", DCM, "Procedure Record")
+_ALERT: Final = ("110113", DCM, "Security Alert")
+_AUTHENTICATION: Final = ("110114", DCM, "User Authentication")
+_RESTFUL: Final = ("rest", REST, "RESTful Operation")
+_START: Final = ("110120", DCM, "Application Start")
+_STOP: Final = ("110121", DCM, "Application Stop")
+_LOGIN: Final = ("110122", DCM, "Login")
+_NODE: Final = ("110126", DCM, "Node Authentication")
+_SECURITY: Final = ("110129", DCM, "Security Configuration")
+_RESTRICTED: Final = ("110132", DCM, "Use of Restricted Function")
+_USER: Final = ("110137", DCM, "User Security Attributes Changed")
+
+
+def _lifecycle(code: str, display: str) -> tuple[str, str, str]:
+    return (code, LIFECYCLE, f"{display} Record Lifecycle Event")
+
+
+def _interaction(code: str) -> tuple[str, str, str]:
+    return (code, INTERACTION, code)
+
+
+_PSEUDONYMIZE: Final = _lifecycle("pseudonymize", "Pseudonymize")
+_REIDENTIFY: Final = _lifecycle("reidentify", "Re-identify")
+_DEIDENTIFY: Final = _lifecycle("deidentify", "De-Identify (Anononymize)")
+_ORIGINATE: Final = _lifecycle("originate", "Originate/Retain")
+_RECEIVE: Final = _lifecycle("receive", "Receive/Retain")
+_TRANSMIT: Final = _lifecycle("transmit", "Transmit")
+_EXTRACT: Final = _lifecycle("extract", "Extract")
+_VERIFY: Final = _lifecycle("verify", "Verify")
+
+EVENTS: Final[Mapping[str, EventType]] = {
+    e.name: e
+    for e in (
+        EventType("study-received", "C", _TRANSFERRED, _RECEIVE, "A study arrived."),
+        EventType("study-complete", "U", _PROCEDURE, None, "Nothing more of a study is awaited."),
+        EventType("study-deidentified", "C", _ACCESSED, _DEIDENTIFY, "A study was de-identified."),
+        EventType("study-quarantined", "U", _ACCESSED, None, "A study waits for a person."),
+        EventType("pseudonym-created", "C", _PATIENT, _PSEUDONYMIZE, "The vault made pseudonyms."),
+        EventType("pseudonym-looked-up", "R", _PATIENT, _PSEUDONYMIZE, "The vault gave pseudonyms."),
+        EventType("identity-revealed", "R", _PATIENT, _REIDENTIFY, "The vault gave identities."),
+        EventType("job-queued", "C", _ACTIVITY, None, "A study waits for a model."),
+        EventType("job-retried", "U", _ACTIVITY, None, "A person let a failed job run again."),
+        EventType("job-discarded", "D", _ACTIVITY, None, "A person discarded a failed job."),
+        EventType("inference-recorded", "C", _PROCEDURE, _ORIGINATE, "A model's result was recorded."),
+        EventType("result-published", "C", _TRANSFERRED, _TRANSMIT, "A result went to a destination."),
+        EventType("delivery-failed", "C", _TRANSFERRED, _TRANSMIT, "A result could not be delivered."),
+        EventType("alert-raised", "C", _PROCEDURE, None, "A critical finding was sent to people."),
+        EventType("alert-escalated", "U", _PROCEDURE, None, "Nobody acknowledged an alert; it went out again."),
+        EventType("alert-acknowledged", "U", _PROCEDURE, None, "A person acknowledged an alert."),
+        EventType("resource-read", "R", _RESTFUL, _interaction("read"), "A FHIR resource was read."),
+        EventType("resource-searched", "E", _RESTFUL, _interaction("search-type"), "FHIR resources were searched."),
+        EventType("resource-created", "C", _RESTFUL, _interaction("create"), "A FHIR resource was created."),
+        EventType("access-denied", "E", _ALERT, _RESTRICTED, "Somebody asked for what they may not have."),
+        EventType("association-rejected", "E", _ALERT, _NODE, "A DICOM peer was turned away."),
+        EventType("token-issued", "E", _AUTHENTICATION, _LOGIN, "A client got an access token."),
+        EventType("login", "E", _AUTHENTICATION, _LOGIN, "A person signed in."),
+        EventType("client-added", "C", _ALERT, _SECURITY, "A client was registered."),
+        EventType("client-disabled", "U", _ALERT, _SECURITY, "A client was disabled."),
+        EventType("user-added", "C", _ALERT, _USER, "A person was given an account."),
+        EventType("user-disabled", "U", _ALERT, _USER, "A person's account was disabled."),
+        EventType("key-rotated", "U", _ALERT, _SECURITY, "Keys were rotated or wrapped anew."),
+        EventType("audit-exported", "R", _AUDIT_USED, _EXTRACT, "Audit entries were exported."),
+        EventType("audit-searched", "R", _AUDIT_USED, None, "Audit entries were searched."),
+        EventType("audit-verified", "R", _AUDIT_USED, _VERIFY, "The audit chain was verified."),
+        EventType("hub-started", "E", _ACTIVITY, _START, "A hub started."),
+        EventType("hub-stopped", "E", _ACTIVITY, _STOP, "A hub stopped."),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Who did it.
+
+    Parameters
+    ----------
+    name : str
+        User name, client id, AE title or name of the process. Characters that do not print are replaced.
+    kind : {"person", "client", "system", "peer"}
+    address : str
+        Network address it came from; empty for the hub itself.
+    """
+
+    name: str
+    kind: AgentKind
+    address: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", printable(self.name))
+        object.__setattr__(self, "address", printable(self.address))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One thing that happened, to be written down. Holds pseudonyms, never a value from the data.
+
+    Parameters
+    ----------
+    event : str
+        A name from ``EVENTS``.
+    outcome : {0, 4, 8, 12}
+        Success, minor failure, serious failure, major failure (FHIR ``audit-event-outcome``).
+    agent : Agent
+    patient : str, optional
+        Pseudonym of the patient.
+    entities : tuple of str
+        What it was about: ``study:<pseudonymous UID>``, ``job:<id>``, or a FHIR reference like ``Observation/abc``.
+    detail : mapping of str to str, int or float
+        Further facts, such as counts, versions and rule names.
+
+    Raises
+    ------
+    ValueError
+        If the event or the outcome is not in the tables.
+    """
+
+    event: str
+    _: KW_ONLY
+    agent: Agent
+    outcome: int = 0
+    patient: str | None = None
+    entities: tuple[str, ...] = ()
+    detail: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.event not in EVENTS:
+            raise ValueError(f"unknown audit event {self.event!r}")
+        if self.outcome not in _OUTCOMES:
+            raise ValueError("the outcome of an audit event is 0, 4, 8 or 12")
+        if self.patient is not None:
+            object.__setattr__(self, "patient", printable(self.patient))
+
+
+def printable(text: str) -> str:
+    """Replace what a database, a log or a terminal could stumble over: names come from the network."""
+    short = text[:_MAX_TEXT]
+    return (
+        short if short.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in short)
+    )
+
+
+HUB: Final = Agent("osler", "system")
+"""The hub itself, when nobody else acts."""

@@ -1,0 +1,293 @@
+"""Blobs in a folder, named by the hash of their content, sealed when they are identified.
+
+A sealed file is a sequence of frames, so that a large blob is sealed and opened with bounded memory::
+
+    frame    length of the sealed part (4 bytes, big-endian) | sealed part
+    AAD      reference | number of the frame | whether it is the last one
+
+Frames can therefore not be changed, swapped within or between files, cut off or added without notice.
+"""
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from osler.errors import IntegrityError, NotFound, OslerError, StorageBusy, StorageFull
+from osler.storage.private_files import sync_folder
+
+_FRAME = 4 * 1024 * 1024
+_LENGTH_BYTES = 4
+_REFERENCE = re.compile(r"[0-9a-f]{64}")
+_ABANDONED_S = 3600.0
+_SPACE_CHECK_S = 1.0
+
+
+class Sealer(Protocol):
+    """Authenticated encryption under keys that the caller need not know."""
+
+    def seal(self, plaintext: bytes, aad: bytes) -> bytes:
+        """Encrypt; ``aad`` must be the same when it is opened."""
+
+    def open(self, sealed: bytes, aad: bytes) -> bytes:
+        """Decrypt, or raise IntegrityError."""
+
+
+class Blobs(Protocol):
+    """Content under its hash."""
+
+    def put(self, content: bytes) -> str:
+        """Keep a blob, durably, and return its reference: the SHA-256 of the content, lower-case hex."""
+
+    def get(self, ref: str) -> bytes:
+        """Return a blob."""
+
+    def exists(self, ref: str) -> bool:
+        """Tell whether a blob is there."""
+
+    def delete(self, ref: str) -> None:
+        """Remove a blob; one that is not there is no error."""
+
+
+class FolderBlobs:
+    """Blobs in a local folder.
+
+    Parameters
+    ----------
+    root : Path
+        Made when missing, mode 0700.
+    sealer : Sealer, optional
+        Encrypts what is kept. Without it the content is kept in clear and its hash is checked at each reading.
+    min_free_bytes : int
+        Nothing is taken when the disk would have less room than this.
+    durable : bool
+        Whether ``put`` waits for the disk.
+    free_bytes : callable
+        Room on the disk of a folder, bytes.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        sealer: Sealer | None = None,
+        min_free_bytes: int = 0,
+        durable: bool = True,
+        free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+    ) -> None:
+        self.root = root
+        self._sealer = sealer
+        self._min_free_bytes = min_free_bytes
+        self._durable = durable
+        self._ask_free_bytes = free_bytes
+        self._free_bytes = 0
+        self._free_until = 0.0
+        self._incoming = root / "incoming"
+        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._remove_abandoned()
+
+    def put(self, content: bytes) -> str:
+        """Keep a blob and return its reference once it is on disk. The same content again changes nothing.
+
+        Raises
+        ------
+        StorageFull
+            If the disk is full, or would be below the watermark.
+        StorageBusy
+            If the disk failed.
+        """
+        ref = hashlib.sha256(content).hexdigest()
+        path = self.path(ref)
+        try:
+            if path.exists() and self._holds(ref, content):
+                self._sync(path.parent)
+                return ref
+            self._take_space(len(content))
+            self._write(ref, content, path)
+        except OSError as error:
+            raise _translate(error) from None
+        return ref
+
+    def get(self, ref: str) -> bytes:
+        """Return a blob.
+
+        Raises
+        ------
+        NotFound
+            If there is none of that reference.
+        IntegrityError
+            If it is not what was kept.
+        """
+        return b"".join(self._frames(ref))
+
+    def exists(self, ref: str) -> bool:
+        """Tell whether a blob is there."""
+        return self.path(ref).exists()
+
+    def delete(self, ref: str) -> None:
+        """Remove a blob; one that is not there is no error."""
+        self.path(ref).unlink(missing_ok=True)
+
+    def check_room(self) -> None:
+        """Find out whether there is room above the watermark.
+
+        Raises
+        ------
+        StorageFull
+            If there is not.
+        """
+        self._take_space(0)
+
+    def link_to(self, ref: str, path: Path) -> None:
+        """Give a worker its own read-only copy of a blob, checked on the way.
+
+        It is a copy and no hard link: whoever holds a link could change the store through it.
+
+        Raises
+        ------
+        NotFound, IntegrityError
+            As ``get``; nothing is left at ``path``.
+        StorageFull, StorageBusy
+            If the copy cannot be written.
+        """
+        try:
+            path.unlink(missing_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.writelines(self._frames(ref))
+            except BaseException:
+                path.unlink()
+                raise
+        except OSError as error:
+            raise _translate(error) from None
+
+    def path(self, ref: str) -> Path:
+        """Return where a blob is kept, whether it is there or not.
+
+        Raises
+        ------
+        NotFound
+            If this is no reference.
+        """
+        if not _REFERENCE.fullmatch(ref):
+            raise NotFound("not a blob reference")
+        return self.root / ref[:2] / ref
+
+    def _write(self, ref: str, content: bytes, path: Path) -> None:
+        if not path.parent.is_dir():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._sync(self.root)
+        temporary = self._incoming / secrets.token_hex(16)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                self._write_frames(file, ref, content)
+                if self._durable:
+                    os.fsync(file.fileno())
+            temporary.rename(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        self._sync(path.parent)
+
+    def _write_frames(self, file: BinaryIO, ref: str, content: bytes) -> None:
+        if self._sealer is None:
+            _write_all(file, content)
+            return
+        last = max(0, (len(content) - 1) // _FRAME)
+        for number in range(last + 1):
+            frame = content if last == 0 else content[number * _FRAME : (number + 1) * _FRAME]
+            sealed = self._sealer.seal(frame, _aad(ref, number, number == last))
+            _write_all(file, len(sealed).to_bytes(_LENGTH_BYTES, "big"))
+            _write_all(file, sealed)
+
+    def _frames(self, ref: str) -> Iterator[bytes]:
+        try:
+            with self.path(ref).open("rb") as file:
+                if self._sealer is None:
+                    yield from _checked(file, ref)
+                else:
+                    yield from _opened(file, ref, self._sealer)
+        except FileNotFoundError:
+            raise NotFound("there is no such blob") from None
+        except OSError as error:
+            raise _translate(error) from None
+
+    def _holds(self, ref: str, content: bytes) -> bool:
+        """Tell whether the file of that name is sound; what was damaged is written anew."""
+        try:
+            return sum(len(frame) for frame in self._frames(ref)) == len(content)
+        except (IntegrityError, NotFound):
+            return False
+
+    def _sync(self, folder: Path) -> None:
+        if self._durable:
+            sync_folder(folder)
+
+    def _take_space(self, size: int) -> None:
+        if self._min_free_bytes == 0:
+            return
+        now = time.monotonic()
+        if now >= self._free_until:
+            self._free_bytes, self._free_until = self._ask_free_bytes(self.root), now + _SPACE_CHECK_S
+        if self._free_bytes - size < self._min_free_bytes:
+            raise StorageFull("the disk watermark is reached")
+        self._free_bytes -= size
+
+    def _remove_abandoned(self) -> None:
+        """Remove what a killed process left half written; what is young may belong to another process."""
+        oldest = time.time() - _ABANDONED_S
+        for entry in os.scandir(self._incoming):
+            if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _aad(ref: str, number: int, last: bool) -> bytes:
+    return bytes.fromhex(ref) + number.to_bytes(8, "big") + bytes((last,))
+
+
+def _write_all(file: BinaryIO, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _checked(file: BinaryIO, ref: str) -> Iterator[bytes]:
+    digest = hashlib.sha256()
+    while frame := file.read(_FRAME):
+        digest.update(frame)
+        yield frame
+    if digest.hexdigest() != ref:
+        raise IntegrityError(f"blob {ref[:12]} is not what was kept")
+
+
+def _opened(file: BinaryIO, ref: str, sealer: Sealer) -> Iterator[bytes]:
+    damaged = IntegrityError(f"blob {ref[:12]} is not what was kept")
+    left = os.fstat(file.fileno()).st_size
+    number = 0
+    while True:
+        header = file.read(_LENGTH_BYTES)
+        length = int.from_bytes(header, "big")
+        left -= _LENGTH_BYTES + length
+        if len(header) < _LENGTH_BYTES or left < 0:
+            raise damaged
+        try:
+            yield sealer.open(file.read(length), _aad(ref, number, left == 0))
+        except IntegrityError:
+            raise damaged from None
+        if left == 0:
+            return
+        number += 1
+
+
+def _translate(error: OSError) -> OslerError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull("the blob store's disk is full")
+    return StorageBusy(f"the blob store cannot be reached ({errno.errorcode.get(error.errno or 0, 'unknown')})")

@@ -1,0 +1,299 @@
+"""The ledger of studies and instances: filing, completion, the outcome of de-identification.
+
+Every function joins the transaction of its caller.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, case, func, select, update
+
+from osler.domain.events import Deidentified, DeidentifiedInstance
+from osler.domain.states import Priority, StudyState
+from osler.storage.database import insert_ignore
+from osler.storage.tables import instance, quarantine, study
+
+
+class Filed(StrEnum):
+    """What filing one instance came to."""
+
+    NEW = "new"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    MISMATCH = "patient-mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One instance to be filed; ``*_lookup`` are keyed indices, ``blob`` the identified blob."""
+
+    study_lookup: bytes
+    patient_lookup: bytes
+    sop_lookup: bytes
+    blob: str
+    size: int
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    source: str
+    priority: Priority
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FiledInstance:
+    """Where an arrival was filed. ``first`` says that it opened a study or a new revision of it."""
+
+    outcome: Filed
+    study_id: str
+    revision: int
+    first: bool = False
+
+
+def new_id() -> str:
+    """Return a fresh random row id."""
+    return secrets.token_hex(12)
+
+
+def file_instance(connection: Connection, arrival: Arrival) -> FiledInstance:
+    """File one instance under its study, opening the study or a new revision of it when needed.
+
+    The same instance again changes nothing. Other bytes under the same SOP Instance UID are kept apart. An instance
+    that names another patient than its study is held in quarantine.
+    """
+    row = _study_row(connection, arrival)
+    known = connection.execute(
+        select(instance.c.blob, instance.c.state, instance.c.revision).where(instance.c.lookup == arrival.sop_lookup)
+    ).all()
+    if any(k.blob == arrival.blob for k in known):
+        return FiledInstance(Filed.DUPLICATE, row.id, row.revision)
+    outcome = Filed.NEW
+    if known:
+        outcome = Filed.CONFLICT
+    elif row.patient_lookup != arrival.patient_lookup:
+        outcome = Filed.MISMATCH
+    revision, first = row.revision, row.first_received_at == row.last_received_at == arrival.received_at
+    if outcome is Filed.NEW:
+        revision, opened = _touch(connection, row.id, arrival)
+        first = first or opened
+    instance_id = new_id()
+    state = {Filed.NEW: "received", Filed.CONFLICT: "conflict", Filed.MISMATCH: "quarantined"}[outcome]
+    connection.execute(
+        instance.insert().values(
+            id=instance_id,
+            study_id=row.id,
+            lookup=arrival.sop_lookup,
+            blob=arrival.blob,
+            size=arrival.size,
+            sop_class_uid=arrival.sop_class_uid,
+            transfer_syntax_uid=arrival.transfer_syntax_uid,
+            source=arrival.source,
+            revision=revision,
+            state=state,
+            received_at=arrival.received_at,
+        )
+    )
+    if outcome is not Filed.NEW:
+        reason = {
+            Filed.CONFLICT: "other content under a SOP Instance UID that was received before",
+            Filed.MISMATCH: "the instance names another patient than the rest of its study",
+        }[outcome]
+        rule = "uid-conflict" if outcome is Filed.CONFLICT else "patient-mismatch"
+        hold(connection, study_id=row.id, instance_id=instance_id, rule=rule, reason=reason, at=arrival.received_at)
+    return FiledInstance(outcome, row.id, revision, first)
+
+
+def complete_studies(connection: Connection, *, now: float, quiet_s: float, force_s: float) -> list[tuple[str, int]]:
+    """Mark the studies complete that have been quiet long enough, or that have waited the longest time.
+
+    Returns
+    -------
+    list of (study id, revision)
+    """
+    receiving = select(study.c.id, study.c.revision).where(
+        study.c.state == StudyState.RECEIVING,
+        (study.c.last_received_at <= now - quiet_s) | (study.c.first_received_at <= now - force_s),
+    )
+    done = [(row.id, row.revision) for row in connection.execute(receiving.with_for_update())]
+    if done:
+        connection.execute(
+            update(study)
+            .where(study.c.id.in_([i for i, _ in done]))
+            .values(state=StudyState.COMPLETE, completed_at=now, owner=None, lease_until=None, attempts=0)
+        )
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class StudyClaim:
+    """A complete study that this process de-identifies; ``instances`` are (id, identified blob), not yet done."""
+
+    study_id: str
+    revision: int
+    priority: Priority
+    attempts: int
+    instances: tuple[tuple[str, str], ...]
+
+
+def claim_complete(connection: Connection, *, owner: str, now: float, lease_s: float) -> StudyClaim | None:
+    """Claim the next complete study for de-identification; urgent ones first."""
+    free = (study.c.lease_until.is_(None)) | (study.c.lease_until <= now)
+    row = connection.execute(
+        select(study)
+        .where(study.c.state == StudyState.COMPLETE, free)
+        .order_by(_rank(), study.c.completed_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).first()
+    if row is None:
+        return None
+    connection.execute(
+        update(study)
+        .where(study.c.id == row.id)
+        .values(owner=owner, lease_until=now + lease_s, attempts=study.c.attempts + 1)
+    )
+    waiting = connection.execute(
+        select(instance.c.id, instance.c.blob)
+        .where(instance.c.study_id == row.id, instance.c.state == "received")
+        .order_by(instance.c.received_at, instance.c.id)
+    )
+    return StudyClaim(
+        row.id, row.revision, Priority(row.priority), row.attempts + 1, tuple((w.id, w.blob) for w in waiting)
+    )
+
+
+def extend_claim(connection: Connection, claim: StudyClaim, *, owner: str, until: float) -> None:
+    """Keep a claim while the work goes on."""
+    connection.execute(
+        update(study).where(study.c.id == claim.study_id, study.c.owner == owner).values(lease_until=until)
+    )
+
+
+def postpone(connection: Connection, study_id: str, *, until: float) -> None:
+    """Give a claim back; nobody takes it before ``until``."""
+    connection.execute(update(study).where(study.c.id == study_id).values(owner=None, lease_until=until))
+
+
+def mark_deidentified(connection: Connection, instance_id: str, made: DeidentifiedInstance) -> None:
+    """Note that an instance is de-identified, and as what."""
+    connection.execute(
+        update(instance)
+        .where(instance.c.id == instance_id)
+        .values(
+            state="deidentified",
+            deidentified_blob=made.blob,
+            sop_uid=made.sop_instance_uid,
+            series_uid=made.series_instance_uid,
+        )
+    )
+
+
+def hold(connection: Connection, *, study_id: str, instance_id: str | None, rule: str, reason: str, at: float) -> None:
+    """Put an instance (or a whole study) into quarantine with the reason."""
+    if instance_id is not None:
+        connection.execute(update(instance).where(instance.c.id == instance_id).values(state="quarantined"))
+    insert_ignore(
+        connection,
+        quarantine,
+        [
+            {
+                "id": new_id(),
+                "study_id": study_id,
+                "instance_id": instance_id,
+                "rule": rule,
+                "reason": reason,
+                "state": "held",
+                "created_at": at,
+            }
+        ],
+    )
+
+
+def deidentified_instances(connection: Connection, study_id: str) -> Sequence[DeidentifiedInstance]:
+    """Return all instances of a study that are de-identified."""
+    rows = connection.execute(
+        select(instance)
+        .where(instance.c.study_id == study_id, instance.c.state == "deidentified")
+        .order_by(instance.c.series_uid, instance.c.received_at, instance.c.id)
+    )
+    return [DeidentifiedInstance(r.sop_uid, r.series_uid, r.sop_class_uid, r.deidentified_blob) for r in rows]
+
+
+def close_revision(
+    connection: Connection, claim: StudyClaim, safe: Deidentified | None, *, patient: str | None, accession: str | None
+) -> bool:
+    """Note the outcome of a revision; False when a newer revision has begun (it will carry these instances along)."""
+    current = connection.execute(
+        select(study.c.revision, study.c.state).where(study.c.id == claim.study_id).with_for_update()
+    ).one()
+    values: dict[str, object] = {"owner": None, "lease_until": None}
+    if safe is not None:
+        values |= {"study_uid": safe.study_instance_uid, "age_band": safe.age_band}
+        values |= {"patient": patient, "accession": accession}
+    still = bool(current.revision == claim.revision and current.state == StudyState.COMPLETE)
+    if still:
+        values["state"] = StudyState.QUEUED if safe is not None else StudyState.QUARANTINED
+    connection.execute(update(study).where(study.c.id == claim.study_id).values(**values))
+    return still
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """Return how many studies stand in each state."""
+    rows = connection.execute(select(study.c.state, func.count()).group_by(study.c.state))
+    return {str(state): int(count) for state, count in rows}
+
+
+def _study_row(connection: Connection, arrival: Arrival) -> Row[Any]:
+    find = select(study).where(study.c.lookup == arrival.study_lookup).with_for_update()
+    row = connection.execute(find).first()
+    if row is None:
+        insert_ignore(
+            connection,
+            study,
+            [
+                {
+                    "id": new_id(),
+                    "lookup": arrival.study_lookup,
+                    "patient_lookup": arrival.patient_lookup,
+                    "state": StudyState.RECEIVING,
+                    "revision": 1,
+                    "priority": arrival.priority,
+                    "first_received_at": arrival.received_at,
+                    "last_received_at": arrival.received_at,
+                    "attempts": 0,
+                }
+            ],
+        )
+        row = connection.execute(find).one()
+    return row
+
+
+def _touch(connection: Connection, study_id: str, arrival: Arrival) -> tuple[int, bool]:
+    row = connection.execute(
+        select(study.c.state, study.c.revision, study.c.priority).where(study.c.id == study_id)
+    ).one()
+    values: dict[str, object] = {"last_received_at": arrival.received_at}
+    opened = row.state != StudyState.RECEIVING
+    revision = row.revision
+    if opened:
+        revision += 1
+        values |= {
+            "state": StudyState.RECEIVING,
+            "revision": revision,
+            "first_received_at": arrival.received_at,
+            "owner": None,
+            "lease_until": None,
+        }
+    if _ORDER[arrival.priority] < _ORDER[Priority(row.priority)]:
+        values["priority"] = arrival.priority
+    connection.execute(update(study).where(study.c.id == study_id).values(**values))
+    return revision, opened
+
+
+_ORDER = {Priority.HIGH: 0, Priority.MEDIUM: 1, Priority.LOW: 2}
+
+
+def _rank() -> ColumnElement[int]:
+    return case(*((study.c.priority == p, rank) for p, rank in _ORDER.items()), else_=9)

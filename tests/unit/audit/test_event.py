@@ -1,0 +1,145 @@
+"""Audit records and their form as FHIR AuditEvents."""
+
+import json
+from typing import get_args
+
+import pytest
+
+from osler.audit import EVENTS, Agent, AuditRecord, to_fhir
+from osler.audit.event import AgentKind
+from osler.standards.fhir_validation import validate
+
+EXPECTED = {
+    "study-received",
+    "study-complete",
+    "study-deidentified",
+    "study-quarantined",
+    "pseudonym-created",
+    "pseudonym-looked-up",
+    "identity-revealed",
+    "job-queued",
+    "inference-recorded",
+    "result-published",
+    "alert-raised",
+    "alert-escalated",
+    "alert-acknowledged",
+    "resource-read",
+    "resource-searched",
+    "resource-created",
+    "access-denied",
+    "token-issued",
+    "login",
+    "client-added",
+    "client-disabled",
+    "user-added",
+    "audit-exported",
+    "audit-verified",
+    "hub-started",
+    "hub-stopped",
+    "key-rotated",
+    "job-retried",
+    "job-discarded",
+    "association-rejected",
+    "delivery-failed",
+}
+AT = 1767225600.125  # 2026-01-01T00:00:00.125Z
+
+
+def test_the_table_is_complete() -> None:
+    assert set(EVENTS) >= EXPECTED
+    assert all(name == kind.name for name, kind in EVENTS.items())
+    assert all(kind.help.endswith(".") for kind in EVENTS.values())
+    assert {kind.action for kind in EVENTS.values()} <= set("CRUDE")
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_event_has_what_audit_event_needs(event: str) -> None:
+    resource = to_fhir(AuditRecord(event, agent=Agent("osler", "system")), seq=1, recorded_at=AT)
+    assert resource["resourceType"] == "AuditEvent"
+    assert {"type", "recorded", "agent", "source"} <= set(resource)
+    assert set(resource["type"]) == {"system", "code", "display"}
+    assert resource["subtype"][-1] == {"system": "urn:osler:audit-event", "code": event}
+    assert resource["action"] == EVENTS[event].action
+    assert resource["source"]["observer"]
+    assert "entity" not in resource
+    json.dumps(resource, allow_nan=False)
+
+
+def test_a_read_by_a_client_reads_as_basic_audit() -> None:
+    record = AuditRecord(
+        "resource-read",
+        outcome=8,
+        agent=Agent("app-1", "client", "192.0.2.7"),
+        patient="OSL-AAAAAAAAAAAA",
+        entities=("Observation/abc", "study:2.25.7", "job:j1"),
+        detail={"count": 1, "rule": "x"},
+    )
+    resource = to_fhir(record, seq=17, recorded_at=AT, site="General Hospital")
+    assert resource["id"] == "17"
+    assert resource["recorded"] == "2026-01-01T00:00:00.125Z"
+    assert resource["outcome"] == "8"
+    assert resource["type"]["code"] == "rest"
+    assert resource["subtype"][0]["code"] == "read"
+    client, server = resource["agent"]
+    assert client["requestor"] is True
+    assert client["type"]["coding"][0]["code"] == "110153"
+    assert client["who"]["identifier"] == {"system": "urn:osler:client", "value": "app-1"}
+    assert client["network"] == {"address": "192.0.2.7", "type": "2"}
+    assert server["requestor"] is False
+    assert server["type"]["coding"][0]["code"] == "110152"
+    assert resource["source"]["observer"]["display"] == "General Hospital"
+    patient, *things, detail = resource["entity"]
+    assert patient["what"]["identifier"]["value"] == "OSL-AAAAAAAAAAAA"
+    assert (patient["type"]["code"], patient["role"]["code"]) == ("1", "1")
+    assert [thing["what"] for thing in things] == [
+        {"reference": "Observation/abc"},
+        {"identifier": {"type": {"text": "study"}, "system": "urn:dicom:uid", "value": "urn:oid:2.25.7"}},
+        {"identifier": {"system": "urn:osler:job", "value": "j1"}},
+    ]
+    assert detail["detail"] == [{"type": "count", "valueString": "1"}, {"type": "rule", "valueString": "x"}]
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("kind", get_args(AgentKind))
+def test_every_event_keeps_to_the_definitions_of_r4(event: str, kind: AgentKind) -> None:
+    record = AuditRecord(
+        event,
+        agent=Agent("name", kind, "192.0.2.7"),
+        patient="OSL-AAAAAAAAAAAA",
+        entities=("Observation/abc", "study:2.25.7", "job:j1"),
+        detail={"count": 1},
+    )
+    assert validate(to_fhir(record, seq=1, recorded_at=AT)) == []
+
+
+@pytest.mark.parametrize(
+    ("agent", "who", "role"),
+    [
+        (Agent("dr-who", "person"), "Practitioner", "110153"),
+        (Agent("PACS", "peer"), "Device", "110153"),
+        (Agent("osler", "system"), "Device", "110150"),
+    ],
+)
+def test_agents(agent: Agent, who: str, role: str) -> None:
+    first, *others = to_fhir(AuditRecord("login", agent=agent), seq=1, recorded_at=AT)["agent"]
+    assert first["who"]["type"] == who
+    assert first["type"]["coding"][0]["code"] == role
+    assert "network" not in first
+    assert len(others) == (agent.kind != "system")
+
+
+def test_a_record_must_be_in_the_tables() -> None:
+    with pytest.raises(ValueError, match="unknown audit event"):
+        AuditRecord("study-lost", agent=Agent("osler", "system"))
+    with pytest.raises(ValueError, match="outcome"):
+        AuditRecord("login", agent=Agent("osler", "system"), outcome=1)
+
+
+@pytest.mark.parametrize("name", ["PACS\0", "\x1b[31mPACS", "a\nb", "\udc80", "\u202eabc"])
+def test_names_from_the_network_cannot_do_harm(name: str) -> None:
+    agent = Agent(name, "peer", name)
+    assert agent.name.isprintable()
+    assert agent.address.isprintable()
+    record = AuditRecord("association-rejected", agent=agent, patient=name, entities=(name,), detail={"why": name})
+    assert name not in json.dumps(to_fhir(record, seq=1, recorded_at=AT), ensure_ascii=False)
+    assert Agent("x" * 5000, "peer").name == "x" * 256
