@@ -1,0 +1,131 @@
+"""Pass the pixel data on: untouched and undecoded, without what is not pixels."""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from struct import Struct
+
+from osler.deidentify.dicom.codestream import metadata_spans
+from osler.errors import DeidentificationRefused, Malformed
+from osler.standards.dicom import EncodedDataset, Pixels
+from osler.standards.dicom_stream import EXPLICIT_LITTLE_ENDIAN, Kind, Token, fragments
+
+SAMPLES_PER_PIXEL = 0x00280002
+PHOTOMETRIC_INTERPRETATION = 0x00280004
+NUMBER_OF_FRAMES = 0x00280008
+ROWS = 0x00280010
+COLUMNS = 0x00280011
+BITS_ALLOCATED = 0x00280100
+READ = frozenset({SAMPLES_PER_PIXEL, PHOTOMETRIC_INTERPRETATION, NUMBER_OF_FRAMES, ROWS, COLUMNS, BITS_ALLOCATED})
+"""Attributes of the dataset that :func:`pixel_data` looks at."""
+
+_BEGINNINGS = {Pixels.JPEG: b"\xff\xd8\xff", Pixels.JPEG_LS: b"\xff\xd8\xff", Pixels.JPEG_2000: b"\xff\x4f\xff\x51"}
+_OFFSET = Struct("<I")
+
+
+def pixel_data(dataset: EncodedDataset, token: Token, values: Mapping[int, bytes]) -> Iterator[bytes | memoryview]:
+    """Yield the element Pixel Data (7FE0,0010) in pieces, as views of the input wherever nothing changes.
+
+    What native pixel data has beyond the size that the header gives is cut off. In compressed frames comments,
+    application data and what follows the end are blanked. Data shorter than the header says is passed on as it is.
+
+    Parameters
+    ----------
+    dataset : EncodedDataset
+    token : Token
+        Of the element, a ``FRAGMENTS`` or an ``ELEMENT``.
+    values : mapping of tag to raw value
+        Attributes of :data:`READ`.
+
+    Raises
+    ------
+    Malformed
+        If the pixel data does not have the form that the transfer syntax demands.
+    DeidentificationRefused
+        If a compressed frame does not begin as its transfer syntax demands, so that nothing is known of it.
+    """
+    if (token.kind is Kind.FRAGMENTS) != (dataset.syntax.pixels is not Pixels.NATIVE):
+        raise Malformed("pixel data does not have the form of its transfer syntax")
+    view = memoryview(dataset.data)
+    if token.kind is Kind.FRAGMENTS:
+        yield view[token.start : token.value]
+        yield from _fragments(dataset, token, view)
+        return
+    size = native_bytes(values, big_endian=token.encoding.big_endian)
+    length = token.end - token.value
+    if not 0 < size < length:
+        yield view[token.start : token.end]
+        return
+    yield token.encoding.header(token.tag, token.vr, size + size % 2)
+    yield view[token.value : token.value + size]
+    yield b"\0" * (size % 2)
+
+
+def native_bytes(values: Mapping[int, bytes], *, big_endian: bool) -> int:
+    """Return how many bytes native pixel data has by its header (PS3.5 8.1.1), 0 when the header does not say."""
+
+    def number(tag: int) -> int:
+        return int.from_bytes(values.get(tag, b""), "big" if big_endian else "little")
+
+    text = values.get(NUMBER_OF_FRAMES, b"").strip(b" \0")
+    frames = int(text) if text.isdigit() and len(text) <= 12 else 1
+    bits = number(ROWS) * number(COLUMNS) * number(SAMPLES_PER_PIXEL) * number(BITS_ALLOCATED) * frames
+    if values.get(PHOTOMETRIC_INTERPRETATION, b"").strip(b" \0") == b"YBR_FULL_422":
+        bits = bits * 2 // 3
+    return (bits + 7) // 8
+
+
+def _fragments(dataset: EncodedDataset, token: Token, view: memoryview) -> Iterator[bytes | memoryview]:
+    items = list(fragments(dataset.data, token.value, token.end, EXPLICIT_LITTLE_ENDIAN))
+    if not items:
+        raise Malformed("encapsulated pixel data has no offset table")
+    _check_offset_table(dataset.data, *items[0], token.end - items[0][1])
+    at = token.value
+    for start, stop in _blanks(dataset.data, items[1:], dataset.syntax.pixels):
+        yield view[at:start]
+        yield bytes(stop - start)
+        at = stop
+    yield view[at : token.end]
+
+
+def _blanks(data: bytes, items: list[tuple[int, int]], kind: Pixels) -> Iterator[tuple[int, int]]:
+    """Yield the spans of all frames that are to be blanked; a frame may be spread over several fragments."""
+    beginning = _BEGINNINGS.get(kind)
+    if beginning is None:
+        return
+    frames: list[list[tuple[int, int]]] = []
+    for start, end in items:
+        if data.startswith(beginning, start, end):
+            frames.append([(start, end)])
+        elif frames:
+            frames[-1].append((start, end))
+        else:
+            raise DeidentificationRefused(
+                "codestream", "a compressed frame does not begin as its transfer syntax demands"
+            )
+    for frame in frames:
+        if len(frame) == 1:
+            yield from metadata_spans(data, *frame[0], kind)
+        else:
+            joined = b"".join(data[start:end] for start, end in frame)
+            for span in metadata_spans(joined, 0, len(joined), kind):
+                yield from _in_fragments(span, frame)
+
+
+def _in_fragments(span: tuple[int, int], frame: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Map a span of a joined frame back to the fragments that it came from."""
+    offset = 0
+    for start, end in frame:
+        begin = max(span[0], offset)
+        stop = min(span[1], offset + end - start)
+        if begin < stop:
+            yield start + begin - offset, start + stop - offset
+        offset += end - start
+
+
+def _check_offset_table(data: bytes, start: int, end: int, room: int) -> None:
+    """Refuse a Basic Offset Table that is something else (PS3.5 A.4): it must ascend from 0 within the fragments."""
+    if (end - start) % 4:
+        raise Malformed("the Basic Offset Table is damaged")
+    offsets = [offset for (offset,) in _OFFSET.iter_unpack(data[start:end])]
+    if offsets and (offsets[0] or offsets[-1] >= room or any(a >= b for a, b in pairwise(offsets))):
+        raise Malformed("the Basic Offset Table is damaged")

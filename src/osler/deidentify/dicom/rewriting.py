@@ -1,0 +1,278 @@
+"""The walk over one dataset that decides element by element and puts the output together.
+
+What is kept is copied as it stands, in spans as long as possible; the pixel data is never looked at. Sequences are
+written with undefined length, so that nothing has to be counted.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydicom.datadict import keyword_for_tag
+
+from osler.deidentify.dicom.coded import UNKNOWN, safe_code
+from osler.deidentify.dicom.forms import dummy, is_harmless
+from osler.deidentify.dicom.profile import Action, Rule, rule
+from osler.domain.codes import Code
+from osler.domain.identifiers import Identity, PseudonymKind
+from osler.standards.dicom import (
+    ACCESSION_NUMBER,
+    SPECIFIC_CHARACTER_SET,
+    EncodedDataset,
+    is_standard_uid,
+    is_uid,
+    read_identifier,
+)
+from osler.standards.dicom_stream import (
+    ITEM,
+    ITEM_DELIMITATION,
+    PIXEL_DATA,
+    SEQUENCE_DELIMITATION,
+    UNDEFINED_LENGTH,
+    Encoding,
+    Kind,
+    Token,
+    walk,
+)
+
+PATIENT_NAME = 0x00100010
+CODE_VALUE, CODING_SCHEME_DESIGNATOR, CODE_MEANING = 0x00080100, 0x00080102, 0x00080104
+_CODED = frozenset({CODE_VALUE, CODING_SCHEME_DESIGNATOR, CODE_MEANING})
+_OVERLAY_IN_PIXELS = frozenset({0x60000100, 0x60000102})
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Waiting:
+    """An element whose value stands for identities; the vault gives it once the whole instance is known."""
+
+    tag: int
+    vr: str
+    encoding: Encoding
+    values: tuple[Identity | str, ...]
+
+    @property
+    def identities(self) -> Iterator[Identity]:
+        """What the vault is to be asked for."""
+        return (value for value in self.values if isinstance(value, Identity))
+
+
+Piece = bytes | memoryview | Waiting
+
+
+@dataclass(slots=True)
+class _CodeItem:
+    """An item that may be a coded concept: where its Code Value goes, and what the concept has become."""
+
+    place: int | None = None
+    value: bytes = b""
+    code: Code | None = None
+
+
+def coded_item(code: Code | None, encoding: Encoding) -> bytes:
+    """Encode the item of a code sequence (PS3.3 table 8.8-1a), or an item without elements."""
+    elements = (
+        [
+            (CODE_VALUE, "SH", code.value.encode("ascii")),
+            (CODING_SCHEME_DESIGNATOR, "SH", code.scheme.encode("ascii")),
+            (CODE_MEANING, "LO", code.meaning.encode("ascii")),
+        ]
+        if code
+        else []
+    )
+    content = b"".join(encoding.element(*element) for element in elements)
+    return encoding.header(ITEM, "", len(content)) + content
+
+
+def sequence(tag: int, items: bytes, encoding: Encoding) -> bytes:
+    """Encode a sequence around encoded items."""
+    return b"".join(
+        (encoding.header(tag, "SQ", UNDEFINED_LENGTH), items, encoding.header(SEQUENCE_DELIMITATION, "", 0))
+    )
+
+
+class Rewriter:
+    """One pass over a dataset.
+
+    Parameters
+    ----------
+    dataset : EncodedDataset
+    read : frozenset of int
+        Tags of the dataset itself whose raw values the caller wants in ``values``; those that say where an overlay lies
+        are always there.
+    written : list of (tag, piece), ascending
+        Elements that the output has instead of what the input has.
+
+    Attributes
+    ----------
+    pieces : list of Piece
+        The output, up to the pixel data.
+    values : dict of tag to raw value
+    actions : Counter of clause
+    pixel_data : Token or None
+    """
+
+    def __init__(self, dataset: EncodedDataset, *, read: frozenset[int], written: list[tuple[int, Piece]]) -> None:
+        self.pieces: list[Piece] = []
+        self.values: dict[int, bytes] = {}
+        self.actions: Counter[str] = Counter()
+        self.pixel_data: Token | None = None
+        self._dataset = dataset
+        self._data = dataset.data
+        self._view = memoryview(dataset.data)
+        self._read = read
+        self._written = written[::-1]
+        self._own = frozenset(tag for tag, _ in written)
+        self._span = (0, 0)
+        self._skipped: int | None = None
+        self._codes: list[_CodeItem] = []
+
+    def run(self) -> None:
+        """Walk up to the pixel data; nothing after it is kept (PS3.5 allows signatures and padding there)."""
+        for token in walk(self._data, self._dataset.start, len(self._data), self._dataset.syntax.encoding):
+            if token.depth == 0 and token.kind <= Kind.SEQUENCE:
+                self._insert(token.tag)
+                if token.tag >= PIXEL_DATA:
+                    self.pixel_data = token if token.tag == PIXEL_DATA else None
+                    break
+                if token.tag in self._read or token.tag & 0xFF00FFFF in _OVERLAY_IN_PIXELS:
+                    self.values[token.tag] = self._data[token.value : token.end]
+            if self._skipped is None:
+                self._step(token)
+            elif token.kind is Kind.END_OF_SEQUENCE and token.depth == self._skipped:
+                self._skipped = None
+        self._insert(0xFFFFFFFF)
+        self._flush()
+
+    def _step(self, token: Token) -> None:
+        if token.kind <= Kind.FRAGMENTS:
+            self._element(token)
+        elif token.kind is Kind.SEQUENCE:
+            self._sequence(token)
+        elif token.kind is Kind.ITEM:
+            self._codes.append(_CodeItem())
+            self._write(token.encoding.header(ITEM, "", UNDEFINED_LENGTH))
+        elif token.kind is Kind.END_OF_ITEM:
+            self._codes.pop()
+            self._write(token.encoding.header(ITEM_DELIMITATION, "", 0))
+        else:
+            self._write(token.encoding.header(SEQUENCE_DELIMITATION, "", 0))
+
+    # ------------------------------------------------------------------------------------------ output
+
+    def _insert(self, before: int) -> None:
+        while self._written and self._written[-1][0] <= before:
+            self._write(self._written.pop()[1])
+
+    def _write(self, piece: Piece) -> None:
+        self._flush()
+        self.pieces.append(piece)
+
+    def _keep(self, token: Token) -> None:
+        if self._span[1] != token.start:
+            self._flush()
+            self._span = (token.start, token.end)
+        else:
+            self._span = (self._span[0], token.end)
+
+    def _flush(self) -> None:
+        start, end = self._span
+        if start < end:
+            self.pieces.append(self._view[start:end])
+        self._span = (0, 0)
+
+    # ------------------------------------------------------------------------------------------ decisions
+
+    def _sequence(self, token: Token) -> None:
+        what = rule(token.tag, nested=token.depth > 0)
+        action = Action.REMOVE if token.depth == 0 and token.tag in self._own else what.action
+        if action in (Action.CHECK, Action.REPLACE_UID):
+            if what.vrs == "SQ" and not (token.vr == "UN" and token.encoding.big_endian):
+                self._write(token.encoding.header(token.tag, token.vr, UNDEFINED_LENGTH))
+                return
+            action = what.otherwise
+        self._skipped = token.depth
+        self._replace(token, what, action)
+
+    def _element(self, token: Token) -> None:
+        nested = token.depth > 0
+        if nested and token.tag in _CODED:
+            self._coded(token, self._codes[-1])
+            return
+        what = rule(token.tag, nested=nested)
+        if token.tag == ACCESSION_NUMBER:
+            self._accession(token, what)
+        elif not nested and token.tag in self._own:
+            self.actions[what.clause] += 1
+        elif what.action is Action.REPLACE_UID:
+            self._uids(token, what)
+        elif what.action is not Action.CHECK:
+            self._replace(token, what, what.action)
+        elif (vr := self._vr(token, what)) == "UI":
+            self._uids(token, what)
+        elif vr and is_harmless(token.tag, vr, self._data[token.value : token.end], most=what.most):
+            self._keep(token)
+        else:
+            self._replace(token, what, what.otherwise)
+
+    @staticmethod
+    def _vr(token: Token, what: Rule) -> str:
+        """Return the VR to judge a value by, empty when it is not the one of the dictionary."""
+        if token.kind is Kind.FRAGMENTS or (token.vr == "UN" and token.encoding.big_endian):
+            return ""
+        if token.vr == "UN":
+            return what.vrs[:2]
+        return token.vr if token.vr in what.vrs else ""
+
+    def _replace(self, token: Token, what: Rule, action: Action) -> None:
+        self.actions[what.clause] += 1
+        if action is Action.REMOVE:
+            return
+        vr = what.vrs[:2] or "UN"
+        if action is Action.EMPTY:
+            self._write(token.encoding.header(token.tag, vr, 0))
+        elif action is Action.DUMMY and vr == "SQ":
+            item = coded_item(UNKNOWN if _is_code_sequence(token.tag) else None, token.encoding)
+            self._write(sequence(token.tag, item, token.encoding))
+        elif action is Action.DUMMY:
+            self._write(token.encoding.element(token.tag, vr, dummy(vr)))
+
+    def _accession(self, token: Token, what: Rule) -> None:
+        text = read_identifier(self._data[token.value : token.end], self.values.get(SPECIFIC_CHARACTER_SET, b""))
+        self.actions[what.clause] += 1
+        identities = (Identity(PseudonymKind.ACCESSION, text),) if text else ()
+        self._write(Waiting(token.tag, "SH", token.encoding, identities))
+
+    def _uids(self, token: Token, what: Rule) -> None:
+        raw = self._data[token.value : token.end]
+        values = raw.rstrip(b"\0 ").decode("ascii", "replace").split("\\")
+        if all(not value or is_standard_uid(value) for value in values):
+            self._keep(token)
+        elif all(not value or is_uid(value) for value in values):
+            self.actions["table-e.1-1-u" if what.action is Action.REPLACE_UID else "uid"] += 1
+            safe = (v if not v or is_standard_uid(v) else Identity(PseudonymKind.UID, v) for v in values)
+            self._write(Waiting(token.tag, "UI", token.encoding, tuple(safe)))
+        else:
+            self._replace(token, what, what.otherwise)
+
+    def _coded(self, token: Token, item: _CodeItem) -> None:
+        raw = self._data[token.value : token.end]
+        if token.tag == CODE_VALUE:
+            self._write(b"")
+            item.place, item.value = len(self.pieces) - 1, raw
+        elif token.tag == CODING_SCHEME_DESIGNATOR:
+            item.code = safe_code(item.value, raw)
+            value = token.encoding.element(CODE_VALUE, "SH", item.code.value.encode("ascii"))
+            if item.place is None:
+                self._write(value)
+            else:
+                self.pieces[item.place] = value
+            self._write(token.encoding.element(token.tag, "SH", item.code.scheme.encode("ascii")))
+            self.actions["unknown-code"] += item.code is UNKNOWN
+        elif item.code is not None:
+            meaning = item.code.meaning.encode("ascii")
+            self.actions["code-meaning"] += meaning != raw.rstrip(b" \0")
+            self._write(token.encoding.element(token.tag, "LO", meaning))
+
+
+def _is_code_sequence(tag: int) -> bool:
+    return keyword_for_tag(tag).endswith("CodeSequence")
