@@ -1,155 +1,172 @@
-"""Write the reference pages that say what the code says: ``python docs/generate.py`` (a test checks that they are current)."""
+"""Write the reference pages that say what the code says.
+
+``python docs/generate.py``; a test checks that the pages are current.
+"""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import typer.main
 import yaml
 
+import osler.models.cxr
 from osler import errors
-from osler.audit.event import EVENTS
-from osler.cli import app
-from osler.config import _DESTINATION_KEYS, _DESTINATION_NEEDS, SETTINGS
+from osler.audit import EVENTS
+from osler.cli import build
+from osler.config import DESTINATION_KEYS, DESTINATION_NEEDS, SETTINGS
 
 REFERENCE = Path(__file__).parent / "reference"
-NOTE = "<!-- Written by docs/generate.py; do not edit. -->\n"
+
+SETTINGS_TEXT = """\
+One TOML file (`osler.toml` in the data folder, or `--config FILE`), then `OSLER_*` variables, then the command line;
+the later wins. An unknown name or a wrong type stops the start with the line at fault. `osler config show` prints what
+is in force, and where it came from.
+
+Beside these, `OSLER_DATA_DIR` names the data folder, `OSLER_CONFIG` the file, and `OSLER_MASTER_KEY` may hold the
+master key (32 bytes, base64) in place of `keys/master.key`.
+"""
+
+DESTINATIONS_TEXT = """\
+Each `[[destination]]` table says where results go. `when` is `always` or `critical`: a PACS gets every result unless
+it says `critical`, a pager or a mail box only critical ones unless it says `always`.
+"""
+
+COMMANDS_TEXT = """\
+Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 partly done. With `--json` a command prints one JSON document
+on standard output and nothing else there; progress and logs go to standard error.
+"""
+
+ERRORS_TEXT = """\
+Every refusal is one of these, translated once at the edge where the sender is. No message quotes a value from the data.
+"""
+
+AUDIT_TEXT = """\
+Each entry is a FHIR R4 AuditEvent in the form of IHE BALP. Patients appear under their pseudonyms.
+"""
+
+
+def page(title: str, *parts: str) -> str:
+    """Put a page together."""
+    return "\n".join(["<!-- Written by docs/generate.py; do not edit. -->", f"# {title}\n", *parts]).rstrip() + "\n"
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a Markdown table."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 
 def settings() -> str:
-    """Render the table of settings."""
-    lines = [
-        NOTE,
-        "# Settings\n",
-        "One TOML file (`osler.toml` in the data folder, or `--config FILE`), then `OSLER_*` variables, then the command line; the later",
-        "wins. An unknown name or a wrong type stops the start with the line at fault. `osler config show` prints what is in force.\n",
-        "Beside these, `OSLER_DATA_DIR` names the data folder, `OSLER_CONFIG` the file, and `OSLER_MASTER_KEY` may hold the master key",
-        "(32 bytes, base64) instead of `keys/master.key`.\n",
-        "| setting | variable | default | what it is |",
-        "|---|---|---|---|",
+    """Render the settings."""
+    rows = [[f"`{s.name}`", f"`{s.variable}`", f"`{s.default!r}`", s.help] for s in SETTINGS]
+    kinds = [
+        [f"`{kind}`", code(sorted(keys)), code(("name", "kind", *DESTINATION_NEEDS[kind]))]
+        for kind, keys in DESTINATION_KEYS.items()
     ]
-    for s in SETTINGS:
-        lines.append(f"| `{s.name}` | `{s.variable}` | `{s.default!r}` | {s.help} |")
-    lines += [
-        "",
+    return page(
+        "Settings",
+        SETTINGS_TEXT,
+        table(["setting", "variable", "default", "what it is"], rows),
         "## Destinations\n",
-        "Each `[[destination]]` table says where results go.\n",
-        "| kind | keys | required |",
-        "|---|---|---|",
-    ]
-    for kind, keys in _DESTINATION_KEYS.items():
-        needs = ("name", "kind", *_DESTINATION_NEEDS[kind])
-        lines.append(
-            f"| `{kind}` | {', '.join(f'`{k}`' for k in sorted(keys))} | {', '.join(f'`{k}`' for k in needs)} |"
-        )
-    lines.append(
-        "\n`when` is `always` or `critical`; a DICOM destination gets every result unless it says `critical`, a pager only critical ones.\n"
+        DESTINATIONS_TEXT,
+        table(["kind", "keys", "required"], kinds),
     )
-    return "\n".join(lines)
 
 
 def commands() -> str:
     """Render every command with its options."""
-    lines = [
-        NOTE,
-        "# Commands\n",
-        "Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 partly done. With `--json` a command prints one JSON document on standard",
-        "output and nothing else there; progress and logs go to standard error.\n",
-    ]
-    for path, command in sorted(_walk(typer.main.get_command(app), "osler")):
-        lines.append(f"## `{path}`\n")
-        lines.append((command.help or "").strip() + "\n")
-        rows = [p for p in command.params if p.name != "help"]
+    parts = [COMMANDS_TEXT]
+    for path, command in sorted(walk(typer.main.get_command(build()), "osler"), key=lambda found: found[0]):
+        parts += [f"## `{path}`\n", (command.help or "").strip() + "\n"]
+        rows = [
+            [code(p.opts) if p.param_type_name == "option" else f"`{p.name.upper()}`", getattr(p, "help", None) or ""]
+            for p in command.params
+            if p.name != "help"
+        ]
         if rows:
-            lines += ["| argument or option | what it is |", "|---|---|"]
-            for p in rows:
-                names = ", ".join(f"`{o}`" for o in p.opts) if p.param_type_name == "option" else f"`{p.name.upper()}`"
-                lines.append(f"| {names} | {getattr(p, 'help', None) or ''} |")
-            lines.append("")
-    return "\n".join(lines)
+            parts.append(table(["argument or option", "what it is"], rows))
+    return page("Commands", *parts)
 
 
 def error_tree() -> str:
     """Render the error tree with its wire forms."""
-    lines = [
-        NOTE,
-        "# Errors\n",
-        "Every refusal is one of these, translated once at the edge where the sender is. No message quotes a value from the data.\n",
-        "| error | what it says | retry | DIMSE status | HL7 ACK | HTTP | FHIR issue | exit |",
-        "|---|---|---|---|---|---|---|---|",
+    rows = [
+        [
+            "&nbsp;&nbsp;" * depth + f"`{e.__name__}`",
+            (e.__doc__ or "").splitlines()[0],
+            "yes" if e.retryable else "no",
+            f"{e.dimse_status:04X}",
+            e.hl7_ack,
+            str(e.http_status),
+            e.issue_code,
+            str(e.exit_code),
+        ]
+        for depth, e in tree(errors.OslerError, 0)
     ]
-    for depth, e in _tree(errors.OslerError, 0):
-        said = (e.__doc__ or "").splitlines()[0]
-        lines.append(
-            f"| {'&nbsp;&nbsp;' * depth}`{e.__name__}` | {said} | {'yes' if e.retryable else 'no'} | {e.dimse_status:04X} "
-            f"| {e.hl7_ack} | {e.http_status} | {e.issue_code} | {e.exit_code} |"
-        )
-    return "\n".join(lines) + "\n"
+    headings = ["error", "what it says", "retry", "DIMSE status", "HL7 ACK", "HTTP", "FHIR issue", "exit"]
+    return page("Errors", ERRORS_TEXT, table(headings, rows))
 
 
 def audit_events() -> str:
-    """Render the table of audit events."""
-    lines = [
-        NOTE,
-        "# Audit events\n",
-        "Each entry is a FHIR R4 AuditEvent in the form of IHE BALP. Patients appear under their pseudonyms.\n",
-        "| event | action | code | when |",
-        "|---|---|---|---|",
-    ]
-    for e in EVENTS.values() if hasattr(EVENTS, "values") else EVENTS:
-        lines.append(f"| `{e.name}` | {e.action} | {e.code.value} {e.code.meaning} | {e.help} |")
-    return "\n".join(lines) + "\n"
+    """Render the audit events."""
+    rows = [[f"`{e.name}`", e.action, " ".join((e.type[0], e.type[2])), e.help] for e in EVENTS.values()]
+    return page("Audit events", AUDIT_TEXT, table(["event", "action", "type", "when"], rows))
 
 
 def model_card() -> str:
     """Render the card of the built-in chest model."""
-    import osler.models.cxr
-
     card = yaml.safe_load((Path(osler.models.cxr.__file__).parent / "card.yaml").read_text(encoding="utf-8"))
-    return f"{NOTE}\n# Model card: {card['name']} {card['version']}\n\n" + "\n".join(_outline(card, 2)) + "\n"
+    return page(f"Model card: {card['name']} {card['version']}", *outline(card, 2))
 
 
-def _outline(value: object, level: int) -> Iterator[str]:
-    assert isinstance(value, dict)
+def outline(value: dict[str, Any], level: int) -> Iterator[str]:
+    """Render nested mappings as headings, lists of mappings as tables, the rest as items."""
     for key, content in value.items():
         title = str(key).replace("_", " ")
         if isinstance(content, dict):
             yield f"\n{'#' * min(level, 5)} {title}\n"
-            yield from _outline(content, level + 1)
+            yield from outline(content, level + 1)
         elif isinstance(content, list) and content and isinstance(content[0], dict):
-            yield f"\n**{title}**\n"
             headings = list(dict.fromkeys(k for row in content for k in row))
-            yield "| " + " | ".join(h.replace("_", " ") for h in headings) + " |"
-            yield "|" + "---|" * len(headings)
-            for row in content:
-                yield "| " + " | ".join(_cell(row.get(h, "")) for h in headings) + " |"
-            yield ""
+            rows = [[cell(row.get(h, "")) for h in headings] for row in content]
+            yield f"\n**{title}**\n"
+            yield table([h.replace("_", " ") for h in headings], rows)
         else:
-            yield f"- **{title}**: {_cell(content)}"
+            yield f"- **{title}**: {cell(content)}"
 
 
-def _cell(content: object) -> str:
+def cell(content: object) -> str:
+    """Render a value on one line."""
     if isinstance(content, dict):
-        return ", ".join(f"{k}: {_cell(v)}" for k, v in content.items())
+        return ", ".join(f"{k}: {cell(v)}" for k, v in content.items())
     if isinstance(content, list):
-        return ", ".join(_cell(c) for c in content)
+        return ", ".join(map(cell, content))
     return " ".join(str(content).split())
 
 
-def _walk(command, path: str):  # type: ignore[no-untyped-def]
+def code(words: Sequence[str]) -> str:
+    """Render words as code, with commas."""
+    return ", ".join(f"`{w}`" for w in words)
+
+
+def walk(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield each command that is no group, with its words."""
     children = getattr(command, "commands", None)
     if children is None:
         yield path, command
         return
     for name, child in children.items():
-        yield from _walk(child, f"{path} {name}")
+        yield from walk(child, f"{path} {name}")
 
 
-def _tree(error: type[errors.OslerError], depth: int) -> Iterator[tuple[int, type[errors.OslerError]]]:
+def tree(error: type[errors.OslerError], depth: int) -> Iterator[tuple[int, type[errors.OslerError]]]:
+    """Yield the classes of the error tree, each with its depth."""
     yield depth, error
     for child in error.__subclasses__():
         if child.__module__ == "osler.errors":
-            yield from _tree(child, depth + 1)
+            yield from tree(child, depth + 1)
 
 
 PAGES = {

@@ -64,6 +64,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("worker.memory_mb", 4096, "Address space of an inference process, MB."),
     Setting("worker.batch_wait_ms", 0, "How long to wait for more jobs to fill a batch, milliseconds."),
     Setting("models.enabled", ["cxr-pneumonia-paediatric"], "Models that read each study."),
+    Setting("models.folders", [], "Folders with models besides the installed packages."),
     Setting(
         "models.age_policy",
         "intended",
@@ -120,12 +121,12 @@ class Destination:
     recipients: tuple[str, ...] = ()
 
 
-_DESTINATION_KEYS: Final[Mapping[str, frozenset[str]]] = {
+DESTINATION_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "dicom": frozenset({"name", "kind", "address", "ae_title", "when"}),
     "webhook": frozenset({"name", "kind", "url", "secret", "when"}),
     "smtp": frozenset({"name", "kind", "address", "sender", "recipients", "when"}),
 }
-_DESTINATION_NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
+DESTINATION_NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "dicom": ("address", "ae_title"),
     "webhook": ("url", "secret"),
     "smtp": ("address", "sender", "recipients"),
@@ -230,9 +231,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 _BY_NAME: Final[Mapping[str, Setting]] = {s.name: s for s in SETTINGS}
-_RESERVED_VARIABLES: Final = frozenset(
-    {"OSLER_DATA_DIR", "OSLER_CONFIG", "OSLER_MASTER_KEY", "OSLER_REQUIRE_PEERS", "OSLER_TEST_POSTGRESQL"}
-)
+_RESERVED_VARIABLES: Final = frozenset({"OSLER_DATA_DIR", "OSLER_CONFIG", "OSLER_MASTER_KEY", "OSLER_REQUIRE_PEERS"})
 
 
 def _default_data_dir(environ: Mapping[str, str]) -> Path:
@@ -280,15 +279,15 @@ def _read_destinations(tables: Any, path: Path, lines: list[str]) -> tuple[Desti
 def _read_destination(table: Mapping[str, Any], path: Path, lines: list[str], start: int) -> Destination:
     where = f"{path}:{max(start, 1)}"
     kind = str(table.get("kind"))
-    if kind not in _DESTINATION_KEYS:
-        raise ConfigError(f"{where}: destination kind must be one of {', '.join(_DESTINATION_KEYS)}")
+    if kind not in DESTINATION_KEYS:
+        raise ConfigError(f"{where}: destination kind must be one of {', '.join(DESTINATION_KEYS)}")
     for key, value in table.items():
         line = f"{path}:{_line_of(lines, key, start)}"
-        if key not in _DESTINATION_KEYS[kind]:
+        if key not in DESTINATION_KEYS[kind]:
             raise ConfigError(f"{line}: unknown key {key!r} in a destination of kind {kind!r}")
         if not isinstance(value, list if key == "recipients" else str):
             raise ConfigError(f"{line}: {key} must be a {'list of strings' if key == 'recipients' else 'string'}")
-    for key in ("name", *_DESTINATION_NEEDS[kind]):
+    for key in ("name", *DESTINATION_NEEDS[kind]):
         if not table.get(key):
             raise ConfigError(f"{where}: a destination of kind {kind!r} needs {key!r}")
     if table.get("when", "always") not in ("always", "critical"):
@@ -301,7 +300,7 @@ def _read_environ(environ: Mapping[str, str]) -> dict[str, Value]:
     by_variable = {s.variable: s for s in SETTINGS}
     values: dict[str, Value] = {}
     for variable, raw in environ.items():
-        if not variable.startswith("OSLER_") or variable in _RESERVED_VARIABLES:
+        if not variable.startswith("OSLER_") or variable.startswith("OSLER_TEST_") or variable in _RESERVED_VARIABLES:
             continue
         if variable not in by_variable:
             raise ConfigError(f"environment: unknown variable {variable}{_suggestion(variable)}")

@@ -1,12 +1,16 @@
 """A complete study, instance by instance, into a study that carries no identity."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from osler.deidentify.dicom import Pseudonyms, SafeInstance, deidentify_instance
+from osler.deidentify.dicom import PreparedInstance, Pseudonyms
 from osler.domain.events import Deidentified, DeidentifiedInstance
 from osler.domain.states import AgeBand, Priority
-from osler.errors import DeidentificationRefused, InputRejected
+from osler.errors import DeidentificationRefused, InputRejected, IntegrityError
+
+_BATCH_INSTANCES: Final = 64
+_BATCH_BYTES: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +24,14 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An instance that was made safe, with what the ledger notes beside it."""
+    """An instance that was made safe; the pseudonyms and the age band are what the ledger notes beside it."""
 
     instance_id: str
     instance: DeidentifiedInstance
-    safe: SafeInstance
+    study_instance_uid: str
+    patient: str
+    accession: str
+    age_band: AgeBand
 
 
 def deidentify_instances(
@@ -33,8 +40,8 @@ def deidentify_instances(
     fetch: Callable[[str], bytes],
     store: Callable[[bytes], str],
     pseudonyms: Pseudonyms,
-) -> Iterable[Made | Held]:
-    """De-identify instances one after another, holding at most one in memory.
+) -> Iterator[Made | Held]:
+    """De-identify instances, a batch of bounded size in memory, with one question to the vault for each batch.
 
     Parameters
     ----------
@@ -45,18 +52,36 @@ def deidentify_instances(
         Writes a de-identified blob and returns its reference.
     pseudonyms : Pseudonyms
     """
+    batch: list[tuple[str, PreparedInstance]] = []
+    held_bytes = 0
     for instance_id, blob in waiting:
         try:
-            safe = deidentify_instance(fetch(blob), pseudonyms=pseudonyms)
+            content = fetch(blob)
+            batch.append((instance_id, PreparedInstance(content)))
+        except IntegrityError:  # one damaged file must not stop the rest for ever
+            yield Held(instance_id, "damaged", "the received file is no longer what was received")
         except DeidentificationRefused as refused:
             yield Held(instance_id, refused.rule, str(refused))
         except InputRejected as rejected:
             yield Held(instance_id, "malformed", str(rejected))
         else:
-            made = DeidentifiedInstance(
-                safe.sop_instance_uid, safe.series_instance_uid, safe.sop_class_uid, store(safe.content)
-            )
-            yield Made(instance_id, made, safe)
+            held_bytes += len(content)
+        if len(batch) >= _BATCH_INSTANCES or held_bytes >= _BATCH_BYTES:
+            yield from _finish(batch, store, pseudonyms)
+            batch, held_bytes = [], 0
+    yield from _finish(batch, store, pseudonyms)
+
+
+def _finish(
+    batch: Sequence[tuple[str, PreparedInstance]], store: Callable[[bytes], str], pseudonyms: Pseudonyms
+) -> Iterator[Made]:
+    pseudonyms.prefetch([identity for _, prepared in batch for identity in prepared.identities])
+    for instance_id, prepared in batch:
+        safe = prepared.finish(pseudonyms)
+        made = DeidentifiedInstance(
+            safe.sop_instance_uid, safe.series_instance_uid, safe.sop_class_uid, store(safe.content)
+        )
+        yield Made(instance_id, made, safe.study_instance_uid, safe.patient, safe.accession, safe.age_band)
 
 
 def deidentified_study(

@@ -1,0 +1,61 @@
+"""``osler config show|check``."""
+
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from osler.cli.caller import Caller, ConfigFile, DataDir, Json, emit
+from osler.config import SETTINGS
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(help="The settings that are in force.", no_args_is_help=True)
+    group.command()(show)
+    group.command()(check)
+    app.add_typer(group, name="config")
+
+
+def show(ctx: typer.Context, data_dir: DataDir = None, config: ConfigFile = None, as_json: Json = False) -> None:
+    """Show every setting with its value and where that came from."""
+    caller: Caller = ctx.obj
+    settings = caller.config(data_dir, config)
+    rows = [
+        {
+            "name": s.name,
+            "value": "(set)" if s.secret and settings.values[s.name] else settings.values[s.name],
+            "origin": settings.origins[s.name],
+            "help": s.help,
+        }
+        for s in SETTINGS
+    ]
+    destinations = [
+        {"name": d.name, "kind": d.kind, "address": d.address or d.url, "when": d.when} for d in settings.destinations
+    ]
+    document: dict[str, Any] = {"data_dir": str(settings.data_dir), "settings": rows, "destinations": destinations}
+
+    def draw(console: Console) -> None:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("setting", "value", "from", "what it is"):
+            table.add_column(heading, overflow="fold")
+        for row in rows:
+            table.add_row(str(row["name"]), str(row["value"]), str(row["origin"]), str(row["help"]))
+        console.print(f"data folder: {settings.data_dir}")
+        console.print(table)
+        for d in destinations:
+            console.print(f"destination {d['name']}: {d['kind']} {d['address']} ({d['when']})")
+
+    emit(document, as_json, draw)
+
+
+def check(ctx: typer.Context, data_dir: DataDir = None, config: ConfigFile = None, as_json: Json = False) -> None:
+    """Check the configuration; an error names the line at fault and ends with 2."""
+    caller: Caller = ctx.obj
+    settings = caller.config(data_dir, config)
+    emit(
+        {"ok": True, "settings": len(settings.values), "destinations": len(settings.destinations)},
+        as_json,
+        lambda console: console.print(f"configuration ok: {len(settings.destinations)} destinations"),
+    )

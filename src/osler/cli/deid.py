@@ -1,0 +1,61 @@
+"""``osler deid dicom``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from osler.cli.caller import Caller, DataDir, Json, emit, progress_console
+from osler.deidentify.dicom.folder import deidentify_folder
+from osler.deidentify.pseudonyms import VaultPseudonyms
+from osler.hub.opening import create_data_dir
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(help="De-identify files.", no_args_is_help=True)
+    group.callback()(lambda: None)
+    group.command()(dicom)
+    app.add_typer(group, name="deid")
+
+
+def dicom(
+    ctx: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Folder with DICOM files.", exists=True)],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the result.")],
+    report: Annotated[Path | None, typer.Option(help="Write one JSON object a file there, without any value.")] = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """De-identify a folder by the basic profile of PS3.15; ends with 3 when some files were refused.
+
+    Pseudonyms are kept in the vault of the data folder, which is made when it is not there.
+    """
+    caller: Caller = ctx.obj
+    settings = caller.config(data_dir)
+    create_data_dir(settings, caller.environ)
+    with (
+        caller.stores(settings.data_dir) as stores,
+        Progress(console=progress_console(), transient=True) as progress,
+    ):
+        task = progress.add_task("de-identifying", total=None)
+        summary = deidentify_folder(
+            source,
+            target,
+            pseudonyms=VaultPseudonyms(stores.vault),
+            report=report,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+
+    def draw(console: Console) -> None:
+        console.print(f"{summary.deidentified} de-identified, {summary.refused} refused, {summary.failed} not readable")
+
+    emit(
+        {"deidentified": summary.deidentified, "refused": summary.refused, "failed": summary.failed},
+        as_json,
+        draw,
+    )
+    if summary.refused or summary.failed:
+        raise typer.Exit(3 if summary.deidentified else 1)

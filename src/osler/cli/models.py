@@ -1,0 +1,91 @@
+"""``osler models list|show|card``."""
+
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+
+from osler.cli.caller import Json, emit
+from osler.errors import OslerError
+from osler.plugins import Card
+from osler.registry.local import ModelHandle, Registry
+
+Name = Annotated[str, typer.Argument(help="NAME, NAME@VERSION or NAME@champion.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(help="The models that are installed.", no_args_is_help=True)
+    group.command("list")(list_models)
+    group.command()(show)
+    group.command()(card)
+    app.add_typer(group, name="models")
+
+
+def list_models(as_json: Json = False) -> None:
+    """List the installed models, and whether their weights are those of their cards."""
+    rows = [_row(handle) for handle in Registry().list()]
+
+    def draw(console: Console) -> None:
+        for row in rows:
+            console.print(f"{row['name']}@{row.get('version', '?')}  {row['weights']}  from {row['package']}")
+
+    emit(rows, as_json, draw)
+
+
+def show(name: Name, as_json: Json = False) -> None:
+    """Show what a model is, in short."""
+    handle = Registry().resolve(name)
+    found = handle.card
+    document = _row(handle) | {
+        "intended_use": found.intended_use,
+        "limitations": found.limitations,
+        "modalities": list(found.modalities),
+        "licence": found.licence,
+        "sha256": found.sha256,
+        "preprocessing": found.preprocessing,
+        "outputs": [
+            {
+                "label": o.label,
+                "code": o.code.value,
+                "scheme": o.code.scheme,
+                "threshold": o.threshold,
+                "critical": o.critical,
+            }
+            for o in found.outputs
+        ],
+    }
+    emit(document, as_json, lambda console: _print_yaml(console, document))
+
+
+def card(name: Name, as_json: Json = False) -> None:
+    """Print the whole card: what it was trained on, what was measured, what it must not be used for."""
+    document = _card(Registry().resolve(name).card)
+    emit(document, as_json, lambda console: _print_yaml(console, document))
+
+
+def _row(handle: ModelHandle) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": handle.name, "package": f"{handle.distribution} {handle.distribution_version}"}
+    try:
+        found = handle.card
+        row |= {"version": found.version, "sha256": found.sha256}
+        handle.verified(found)
+        row["weights"] = "verified"
+    except OslerError as error:
+        row["weights"] = f"refused: {error}"
+    return row
+
+
+def _card(found: Card) -> dict[str, Any]:
+    import dataclasses
+
+    document = dataclasses.asdict(found)
+    document["outputs"] = [dict(o) for o in document["outputs"]]
+    document["modalities"] = list(document["modalities"])
+    return document
+
+
+def _print_yaml(console: Console, document: dict[str, Any]) -> None:
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    console.print(text, markup=False, end="")

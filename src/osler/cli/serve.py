@@ -1,0 +1,69 @@
+"""``osler serve`` and ``osler worker``."""
+
+import signal
+import sys
+import threading
+from typing import Annotated
+
+import typer
+
+from osler.cli.caller import Caller, ConfigFile, DataDir, progress_console
+from osler.config import Config, Value
+from osler.errors import IntegrityError
+from osler.hub.hub import Hub
+from osler.hub.logs import set_up_logs
+from osler.hub.opening import ROLES, open_stores
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(serve)
+    app.command()(worker)
+
+
+def serve(
+    ctx: typer.Context,
+    data_dir: DataDir = None,
+    http: Annotated[str | None, typer.Option("--http", help="HOST:PORT of the HTTP side.")] = None,
+    dimse: Annotated[str | None, typer.Option("--dimse", help="HOST:PORT of the DICOM side.")] = None,
+    config: ConfigFile = None,
+    roles: Annotated[str, typer.Option(help="Some of " + ",".join(ROLES) + ".")] = ",".join(ROLES),
+) -> None:
+    """Run the hub until it is told to stop (SIGTERM, Ctrl-C)."""
+    given: dict[str, Value] = {}
+    if http:
+        given["http.address"] = http
+    if dimse:
+        given["dimse.address"] = dimse
+    caller: Caller = ctx.obj
+    _run(caller, caller.config(data_dir, config, given), tuple(r.strip() for r in roles.split(",") if r.strip()))
+
+
+def worker(ctx: typer.Context, data_dir: DataDir = None, config: ConfigFile = None) -> None:
+    """Run the models alone, beside a hub that works on the same data folder or database."""
+    caller: Caller = ctx.obj
+    _run(caller, caller.config(data_dir, config), ("worker",))
+
+
+def _run(caller: Caller, config: Config, roles: tuple[str, ...]) -> None:
+    set_up_logs(config, sys.stderr)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    console = progress_console()
+    with open_stores(config, caller.environ) as stores:
+        hub = Hub(stores, config, roles=roles)
+        hub.start()
+        try:
+            if hub.scp is not None:
+                title = config.text("dimse.ae_title")
+                console.print(f"osler: DICOM {title}@{config.text('dimse.address').rpartition(':')[0]}:{hub.scp.port}")
+            if hub.web is not None:
+                console.print(f"osler: HTTP  {hub.web.url}/fhir/R4   health {hub.web.url}/health/ready")
+            console.print(f"osler: ready, roles {', '.join(roles)}; stop with Ctrl-C")
+            while not stopping.wait(0.5) and not hub.broken.is_set():
+                pass
+        finally:
+            hub.stop()
+        if hub.broken.is_set():
+            raise IntegrityError("the hub stopped itself; the log says why, and osler doctor may say more")

@@ -1,0 +1,1 @@
+"""A running hub: what it works on (``opening``) and the roles that it plays (``hub``)."""

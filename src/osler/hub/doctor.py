@@ -1,0 +1,123 @@
+"""What an engineer would look at first when something is wrong, looked at in order."""
+
+import shutil
+import socket
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from pynetdicom import AE
+
+from osler.config import Config, Destination, split_address
+from osler.errors import OslerError
+from osler.hub.cards import greet
+from osler.hub.opening import master_key_file, open_stores
+from osler.publish.outbox import Outbox
+
+VERIFICATION = "1.2.840.10008.1.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at, and what to do about it."""
+
+    name: str
+    state: Literal["ok", "warn", "wrong"]
+    words: str
+
+
+def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
+    """Examine a data folder, this machine and the destinations. Each check is made when it is asked for."""
+    yield Check("configuration", "ok", f"{len(config.values)} settings, {len(config.destinations)} destinations")
+    yield _guarded("keys", lambda: _keys(config, environ))
+    yield _guarded("disk", lambda: _disk(config))
+    yield from _ledger(config, environ)
+    for name in config.items("models.enabled"):
+        yield _guarded(f"model {name}", partial(_model, config, name))
+    for destination in config.destinations:
+        yield _guarded(f"destination {destination.name}", partial(_destination, config, destination))
+
+
+def _guarded(name: str, look: Callable[[], Check]) -> Check:
+    try:
+        return look()
+    except OslerError as error:
+        return Check(name, "wrong", str(error))
+
+
+def _keys(config: Config, environ: Mapping[str, str]) -> Check:
+    if environ.get("OSLER_MASTER_KEY"):
+        return Check("keys", "ok", "the master key comes from the environment")
+    path = master_key_file(config.data_dir)
+    if not path.is_file():
+        return Check("keys", "wrong", f"{path} is missing: osler init --data-dir {config.data_dir}")
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        return Check("keys", "wrong", f"others may read {path}: chmod 600 it")
+    return Check("keys", "ok", f"{path}; keep a copy apart from the backups of the data folder")
+
+
+def _disk(config: Config) -> Check:
+    folder = config.data_dir if config.data_dir.is_dir() else Path(tempfile.gettempdir())
+    free_mb = shutil.disk_usage(folder).free // 1_000_000
+    least_mb = config.integer("storage.min_free_mb")
+    if free_mb < least_mb:
+        return Check("disk", "wrong", f"{free_mb} MB free; nothing is taken below {least_mb} MB (storage.min_free_mb)")
+    return Check("disk", "ok" if free_mb > 10 * least_mb else "warn", f"{free_mb} MB free")
+
+
+def _ledger(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
+    try:
+        with open_stores(config, environ) as stores:
+            yield Check("database", "ok", f"{stores.database.dialect}, schema current")
+            report = stores.audit.verify()
+            words = f"{report.entries} entries" if report.ok else f"{len(report.problems)} problems: osler audit verify"
+            yield Check("audit chain", "ok" if report.ok else "wrong", words)
+            dead = stores.queue.counts().get("dead", 0)
+            yield Check(
+                "queue", "warn" if dead else "ok", f"{dead} jobs wait for a person: osler queue list --state dead"
+            )
+            failed = sum(n for (_, state), n in Outbox(stores.database).counts().items() if state == "failed")
+            yield Check("deliveries", "warn" if failed else "ok", f"{failed} wait for a person: osler outbox list")
+    except OslerError as error:
+        yield Check("database", "wrong", str(error))
+
+
+def _model(config: Config, name: str) -> Check:
+    hello = greet(config, name)
+    version = f"{hello.card.model_version}, loads in {hello.seconds:.1f} s"
+    if hello.sandbox.missing:
+        return Check(f"model {name}", "warn", f"{version}; the sandbox lacks {', '.join(hello.sandbox.missing)}")
+    return Check(f"model {name}", "ok", f"{version}, sandboxed by {', '.join(hello.sandbox.applied)}")
+
+
+def _destination(config: Config, destination: Destination) -> Check:
+    name = f"destination {destination.name}"
+    if destination.kind == "webhook":
+        return Check(name, "ok", f"webhook {destination.url}; it is asked only when there is something to say")
+    host, port = split_address(destination.address)
+    if destination.kind == "smtp":
+        try:
+            with socket.create_connection((host, port), timeout=5):
+                return Check(name, "ok", f"{destination.address} answers")
+        except OSError as error:
+            return Check(name, "wrong", f"{destination.address} does not answer: {error.strerror or 'no connection'}")
+    return Check(name, *_echo(config, destination, host, port))
+
+
+def _echo(config: Config, destination: Destination, host: str, port: int) -> tuple[Literal["ok", "wrong"], str]:
+    entity = AE(config.text("dimse.ae_title"))
+    entity.add_requested_context(VERIFICATION)
+    entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = 5
+    association = entity.associate(host, port, ae_title=destination.ae_title)
+    if not association.is_established:
+        how = "it rejects us: does it know our AE title?" if association.is_rejected else "nobody answers there"
+        return "wrong", f"{destination.ae_title}@{destination.address}: {how}"
+    status = association.send_c_echo()
+    association.release()
+    if getattr(status, "Status", None) == 0:
+        return "ok", f"{destination.ae_title}@{destination.address} answers C-ECHO"
+    return "wrong", f"{destination.ae_title}@{destination.address} does not answer C-ECHO with success"

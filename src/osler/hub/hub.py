@@ -1,0 +1,198 @@
+"""One program, several roles: the threads of a running hub."""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import structlog
+from starlette.applications import Starlette
+
+from osler.api.access import ClientStore
+from osler.api.app import create_app
+from osler.api.services import Services
+from osler.api.tokens import TokenStore
+from osler.audit import HUB, AuditRecord
+from osler.config import Config, split_address
+from osler.errors import ConfigError, OslerError
+from osler.hub.cards import read_hellos, start_of
+from osler.hub.loop import Loop
+from osler.hub.observer import NetworkObserver
+from osler.hub.opening import ROLES
+from osler.hub.publishing import make_publisher
+from osler.hub.readiness import ready_checks
+from osler.hub.web import WebServer
+from osler.infer.worker import Worker, WorkerSettings
+from osler.ingest.dimse import AcceptList, Limits, StorageScp
+from osler.metrics import Metrics
+from osler.pipeline import Pipeline, Runtime
+from osler.stores import Stores
+
+_STOP_S: Final = 20.0
+
+log = structlog.get_logger(__name__)
+
+
+class Hub:
+    """Runs roles of the pipeline until it is stopped.
+
+    Parameters
+    ----------
+    stores : Stores
+    config : Config
+    roles : iterable of str
+        Some of :data:`ROLES`.
+
+    Raises
+    ------
+    ConfigError
+        If a role or a model does not exist, or an address cannot be listened on.
+    """
+
+    def __init__(self, stores: Stores, config: Config, *, roles: Iterable[str] = ROLES) -> None:
+        self.roles = tuple(roles)
+        unknown = set(self.roles) - set(ROLES)
+        if unknown:
+            raise ConfigError(f"unknown role {sorted(unknown)[0]!r}; the roles are {', '.join(ROLES)}")
+        self.config = config
+        self.stores = stores
+        self.metrics = Metrics()
+        self.broken = threading.Event()
+        self.owner = f"{socket.gethostname()}-{os.getpid()}"
+        self.cards = {version: hello.card for version, hello in read_hellos(config).items()}
+        self.pipeline = Pipeline(
+            stores,
+            config,
+            models=tuple(self.cards),
+            publisher=make_publisher(stores, config, metrics=self.metrics, owner=self.owner, cards=self.cards),
+            runtime=Runtime(self.owner, self.metrics, wake=self._wake),
+        )
+        self._loops: dict[str, Loop] = {}
+        self.workers: list[tuple[Worker, threading.Thread]] = []
+        self.scp: StorageScp | None = None
+        self.web: WebServer | None = None
+        self._finished = threading.Event()
+
+    def start(self) -> None:
+        """Begin all roles; returns when they run."""
+        self.stores.audit.record(
+            AuditRecord(event="hub-started", outcome=0, agent=HUB, detail={"roles": " ".join(self.roles)})
+        )
+        self._start_loops()
+        if "worker" in self.roles:
+            for number in range(self.config.integer("worker.processes")):
+                self._start_worker(number)
+        if "dimse" in self.roles:
+            self.scp = self._storage_scp()
+            self.scp.start()
+        if "http" in self.roles:
+            self.web = WebServer(self._application(), self.config.text("http.address"))
+            self.web.start()
+
+    def stop(self) -> None:
+        """Take nothing new, let what is in hand end, and write the last checkpoint."""
+        if self.scp is not None:
+            self.scp.stop()
+        if self.web is not None:
+            self.web.stop()
+        for worker, _ in self.workers:
+            worker.stop(drain=True)
+        for loop in self._loops.values():
+            loop.stop(_STOP_S)
+        deadline = time.monotonic() + _STOP_S
+        for worker, thread in self.workers:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                worker.stop(drain=False)
+                thread.join(5.0)
+        with contextlib.suppress(OslerError):  # a full disk must not keep the hub from stopping
+            self.stores.audit.record(AuditRecord(event="hub-stopped", outcome=0, agent=HUB))
+            self.stores.audit.checkpoint()
+
+    def _start_loops(self) -> None:
+        steps = {
+            "complete": (self._complete, 0.25, "deidentifier"),
+            "deidentify": (self.pipeline.deidentify, 0.5, "deidentifier"),
+            "publish": (lambda: self.pipeline.publish(("fhir", "sr", "sc")), 0.5, "publisher"),
+            "alert": (lambda: self.pipeline.publish(("alert",)), 0.5, "publisher"),  # waits behind no slow PACS
+            "escalate": (self.pipeline.publisher.escalate, 1.0, "publisher"),
+            "checkpoint": (self._checkpoint, self.config.number("audit.checkpoint_s"), None),
+        }
+        for name, (step, every_s, role) in steps.items():
+            if role is None or role in self.roles:
+                self._loops[name] = Loop(name, step, every_s=every_s, on_broken=self._break)
+        for loop in self._loops.values():
+            loop.start()
+
+    def _complete(self) -> bool:
+        self.pipeline.complete()
+        return False
+
+    def _checkpoint(self) -> bool:
+        self.stores.audit.checkpoint()
+        return False
+
+    def _break(self, error: BaseException) -> None:
+        self.broken.set()
+
+    def _wake(self, step: str) -> None:
+        if step == "infer":
+            for worker, _ in self.workers:
+                worker.wake()
+        for name in ("publish", "alert") if step == "publish" else (step,):
+            if name in self._loops:
+                self._loops[name].wake()
+
+    def _start_worker(self, number: int) -> None:
+        settings = WorkerSettings(
+            owner=f"{self.owner}-{number}",
+            models=tuple(start_of(self.config, model) for model in self.pipeline.models),
+            spool_root=self.config.data_dir / "spool",
+            lease_s=self.config.number("queue.lease_s"),
+            batch_wait_s=self.config.integer("worker.batch_wait_ms") / 1000,
+        )
+        worker = Worker(self.stores.queue, self._fetch, self.pipeline.record, settings)
+        thread = threading.Thread(target=worker.run, name=f"worker-{number}", daemon=True)
+        self.workers.append((worker, thread))
+        thread.start()
+
+    def _fetch(self, ref: str, target: Path) -> None:
+        self.stores.deidentified.link_to(ref, target)
+
+    def _application(self) -> Starlette:
+        database = self.stores.database
+        return create_app(
+            Services(
+                base_url=self.config.base_url,
+                database=database,
+                audit=self.stores.audit,
+                resources=self.stores.resources,
+                clients=ClientStore(database),
+                tokens=TokenStore(database),
+                accept=self.pipeline.accept,
+                metrics=self.metrics,
+                checks=ready_checks(self),
+                max_body_bytes=self.config.integer("http.max_body_mb") * 1_000_000,
+            )
+        )
+
+    def _storage_scp(self) -> StorageScp:
+        limits = Limits(
+            max_pdu_bytes=self.config.integer("dimse.max_pdu_kb") * 1024,
+            max_instance_bytes=self.config.integer("dimse.max_instance_mb") * 1_000_000,
+            max_associations=self.config.integer("dimse.max_associations"),
+            max_associations_per_peer=self.config.integer("dimse.max_associations_per_peer"),
+            idle_s=float(self.config.integer("dimse.idle_s")),
+        )
+        return StorageScp(
+            self.pipeline.accept,
+            address=split_address(self.config.text("dimse.address")),
+            ae_title=self.config.text("dimse.ae_title"),
+            peers=AcceptList(self.config.items("dimse.accept")),
+            observer=NetworkObserver(self.metrics, self.stores.audit),
+            limits=limits,
+        )

@@ -1,0 +1,154 @@
+"""What a publisher works with, and how its deeds come into the audit."""
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+from sqlalchemy import Connection
+
+from osler.audit import HUB, Agent, AuditLog, AuditRecord
+from osler.config import Config
+from osler.domain.events import Delivery
+from osler.domain.identifiers import Identity
+from osler.domain.states import DeliveryState
+from osler.metrics import Metrics
+from osler.models.cxr.pixels import read_grey
+from osler.plugins import Card
+from osler.publish.alert import Alert
+from osler.publish.delivery import Means, Publisher
+from osler.publish.outbox import Entry, Outbox
+from osler.publish.reidentify import Reidentifier
+from osler.stores import Stores
+
+log = structlog.get_logger(__name__)
+
+
+def make_publisher(
+    stores: Stores,
+    config: Config,
+    *,
+    metrics: Metrics,
+    owner: str,
+    cards: Mapping[str, Card] | None = None,
+    person: Agent | None = None,
+) -> Publisher:
+    """Put a publisher together.
+
+    Parameters
+    ----------
+    cards : mapping of str to Card, optional
+        Cards of the models in use, by ``name@version``; a result says what its card says.
+    person : Agent, optional
+        Who acts, when it is not the hub itself.
+    """
+    means = Means(
+        database=stores.database,
+        outbox=Outbox(
+            stores.database,
+            backoff_s=config.number("publish.backoff_s"),
+            max_attempts=config.integer("publish.max_attempts"),
+        ),
+        reidentifier=Reidentifier(stores.database, VaultDoor(stores, HUB), stores.identified.get),
+        put=stores.resources.put,
+        heatmap=stores.deidentified.get,
+        render=read_grey,
+        card=lambda version: (cards or {}).get(str(version)),
+    )
+    return Publisher(means, config, witness=AuditWitness(stores.audit, metrics, person or HUB), owner=owner)
+
+
+class VaultDoor:
+    """The vault, opened in somebody's name for the one purpose of giving a result back to its study.
+
+    Parameters
+    ----------
+    stores : Stores
+    agent : Agent
+    """
+
+    def __init__(self, stores: Stores, agent: Agent) -> None:
+        self._vault = stores.vault
+        self._agent = agent
+
+    def lookup(self, identity: Identity) -> bytes:
+        """Return the keyed index of an identity."""
+        return self._vault.lookup(identity)
+
+    def reverse(self, pseudonyms: Sequence[str]) -> list[Identity]:
+        """Return the identities behind pseudonyms, in order."""
+        return self._vault.reverse(pseudonyms, agent=self._agent, reason="publish")
+
+
+class AuditWitness:
+    """Writes what a publisher does into the audit, and counts it.
+
+    Parameters
+    ----------
+    audit : AuditLog
+    metrics : Metrics
+    agent : Agent
+    """
+
+    def __init__(self, audit: AuditLog, metrics: Metrics, agent: Agent) -> None:
+        self._audit = audit
+        self._metrics = metrics
+        self._agent = agent
+
+    def delivered(self, connection: Connection, entry: Entry, delivery: Delivery, patient: str) -> None:
+        """Note a delivery; the first message of an alert is the alert."""
+        raised = entry.kind == "alert" and entry.recorded.inference.critical
+        self._metrics.delivery(entry.destination or "fhir", "warning" if delivery.warning else "delivered")
+        self._append(
+            connection,
+            "alert-raised" if raised else "result-published",
+            patient=patient,
+            entities=(f"study:{entry.recorded.inference.study_instance_uid}", delivery.reference or entry.id),
+            kind=entry.kind,
+            destination=entry.destination or "fhir",
+            warning=delivery.warning or "none",
+        )
+
+    def failed(self, connection: Connection, entry: Entry, state: DeliveryState, reason: str) -> None:
+        """Note a delivery that did not arrive; only the last attempt is an event of its own."""
+        gone = state is DeliveryState.FAILED
+        self._metrics.delivery(entry.destination or "fhir", "failed" if gone else "put-off")
+        log.warning("delivery put off" if not gone else "delivery failed", kind=entry.kind,
+                    destination=entry.destination or "fhir", attempts=entry.attempts, reason=reason)  # fmt: skip
+        if gone:
+            self._append(
+                connection,
+                "delivery-failed",
+                outcome=8,
+                entities=(f"study:{entry.recorded.inference.study_instance_uid}",),
+                kind=entry.kind,
+                destination=entry.destination or "fhir",
+                reason=reason,
+            )
+
+    def escalated(self, connection: Connection, alert: Alert, patient: str) -> None:
+        """Note that an alert goes out again."""
+        self._append(connection, "alert-escalated", patient=patient, entities=(f"alert:{alert.id}",), level=alert.level)
+
+    def acknowledged(self, connection: Connection, alert: Alert, patient: str) -> None:
+        """Note who took an alert in hand."""
+        self._append(
+            connection,
+            "alert-acknowledged",
+            patient=patient,
+            entities=(f"alert:{alert.id}",),
+            by=alert.acknowledged_by or "",
+        )
+
+    def _append(
+        self,
+        connection: Connection,
+        event: str,
+        *,
+        patient: str | None = None,
+        outcome: int = 0,
+        entities: tuple[str, ...],
+        **detail: str | int,
+    ) -> None:
+        self._audit.append(
+            connection,
+            AuditRecord(event, agent=self._agent, outcome=outcome, patient=patient, entities=entities, detail=detail),
+        )

@@ -1,0 +1,309 @@
+"""READ FIRST. The six steps, in order, each in one transaction with its audit entry.
+
+::
+
+    accept ──> complete ──> deidentify ──> (queue) ──> infer ──> record ──> publish
+    identified zone        │ de-identified zone                │ identified zone again
+
+``ingest`` hands in what a peer sent (:meth:`Pipeline.accept`), and the sender gets its acknowledgement when that has
+returned. What waits for de-identification, inference and delivery stands in the ledger, so a step that is killed is
+begun again by whoever asks next; every effect is idempotent.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import structlog
+from sqlalchemy import Connection, select
+
+from osler.audit import HUB, AuditRecord
+from osler.config import Config
+from osler.deidentify.pseudonyms import VaultPseudonyms
+from osler.deidentify.study import Held, Made, deidentified_study, deidentify_instances
+from osler.domain.events import Deidentified, Job, Received, Recorded
+from osler.domain.findings import CaseResult, Inference
+from osler.domain.identifiers import Identity, PseudonymKind
+from osler.domain.states import AgeBand, Priority
+from osler.errors import IntegrityError, Transient
+from osler.metrics import Metrics
+from osler.publish.delivery import Publisher
+from osler.record import save
+from osler.standards.dicom import patient_identity
+from osler.storage import studies
+from osler.storage.tables import study as study_table
+from osler.stores import Stores
+
+_CLAIM_S = 60.0
+_STAT = frozenset({"STAT", "HIGH", "EMERGENCY", "ASAP"})
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The process that runs the steps.
+
+    Parameters
+    ----------
+    owner : str
+        Name of this process in leases; different for each start.
+    metrics : Metrics
+    clock : callable
+        Seconds since the epoch, UTC.
+    wake : callable
+        Told the name of the step that has new work, so that it need not wait for its next look.
+    """
+
+    owner: str
+    metrics: Metrics
+    clock: Callable[[], float] = time.time
+    wake: Callable[[str], None] = lambda step: None
+
+
+class Pipeline:
+    """The flow of one hub.
+
+    Parameters
+    ----------
+    stores : Stores
+    config : Config
+    models : sequence of str
+        ``name@version`` of each model that reads every study.
+    publisher : Publisher
+    runtime : Runtime
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        config: Config,
+        *,
+        models: Sequence[str],
+        publisher: Publisher,
+        runtime: Runtime,
+    ) -> None:
+        self.stores = stores
+        self.config = config
+        self.models = tuple(models)
+        self.publisher = publisher
+        self.owner, self.metrics = runtime.owner, runtime.metrics
+        self.clock, self.wake = runtime.clock, runtime.wake
+
+    # ------------------------------------------------------------------------------------------- 1 ingest
+
+    def accept(self, received: Received) -> None:
+        """File one instance. When this returns, it is on disk and in the ledger.
+
+        Raises
+        ------
+        StorageFull, StorageBusy
+            If it cannot be kept now; nothing was filed.
+        """
+        identity = received.identity
+        blob = self.stores.identified.put(received.content)
+        look = self.stores.vault.lookup
+        arrival = studies.Arrival(
+            study_lookup=look(Identity(PseudonymKind.UID, identity.study_instance_uid)),
+            patient_lookup=look(patient_identity(identity)),
+            sop_lookup=look(Identity(PseudonymKind.UID, identity.sop_instance_uid)),
+            blob=blob,
+            size=len(received.content),
+            sop_class_uid=identity.sop_class_uid,
+            transfer_syntax_uid=identity.transfer_syntax_uid,
+            source=received.source,
+            priority=Priority.HIGH if identity.priority in _STAT else Priority.MEDIUM,
+            received_at=received.received_at,
+        )
+
+        def file(connection: Connection) -> studies.FiledInstance:
+            filed = studies.file_instance(connection, arrival)
+            if filed.first:
+                self._audit(
+                    connection, "study-received", filed.study_id, revision=filed.revision, source=received.source
+                )
+            if filed.outcome in (studies.Filed.CONFLICT, studies.Filed.MISMATCH):
+                self._audit(connection, "study-quarantined", filed.study_id, outcome=4, rule=filed.outcome.value)
+            return filed
+
+        filed = self.stores.database.write(file)
+        self.metrics.received(filed.outcome.value, len(received.content))
+        self.wake("complete")
+
+    # ----------------------------------------------------------------------------------------- 2 complete
+
+    def complete(self) -> int:
+        """Mark the studies complete to which nothing more came; return how many."""
+        quiet_s, force_s = self.config.number("study.quiet_s"), self.config.number("study.force_s")
+
+        def mark(connection: Connection) -> list[tuple[str, int]]:
+            done = studies.complete_studies(connection, now=self.clock(), quiet_s=quiet_s, force_s=force_s)
+            for study_id, revision in done:
+                self._audit(connection, "study-complete", study_id, revision=revision)
+            return done
+
+        done = self.stores.database.write(mark)
+        if done:
+            self.wake("deidentify")
+        return len(done)
+
+    # --------------------------------------------------------------------------------------- 3 deidentify
+
+    def deidentify(self) -> bool:
+        """De-identify the next complete study and queue it for each model; False when none waits."""
+        database = self.stores.database
+        claim = database.write(
+            lambda c: studies.claim_complete(c, owner=self.owner, now=self.clock(), lease_s=_CLAIM_S)
+        )
+        if claim is None:
+            return False
+        started = time.perf_counter()
+        try:
+            safe = self._deidentify(claim)
+        except Transient:
+            until = self.clock() + min(600.0, 2.0**claim.attempts)
+            database.write(lambda c: studies.postpone(c, claim.study_id, until=until))
+            raise
+        self.metrics.step("deidentify", time.perf_counter() - started)
+        if safe is not None:
+            self.wake("infer")
+        return True
+
+    def _deidentify(self, claim: studies.StudyClaim) -> Deidentified | None:
+        database, pseudonyms = self.stores.database, VaultPseudonyms(self.stores.vault)
+        outcomes: list[Made | Held] = []
+        renew_at = self.clock() + _CLAIM_S / 3
+        for outcome in deidentify_instances(
+            claim.instances,
+            fetch=self.stores.identified.get,
+            store=self.stores.deidentified.put,
+            pseudonyms=pseudonyms,
+        ):
+            outcomes.append(outcome)
+            if self.clock() > renew_at:
+                renew_at = self.clock() + _CLAIM_S / 3
+                database.write(partial(studies.extend_claim, claim=claim, owner=self.owner, until=renew_at + _CLAIM_S))
+        return database.write(lambda c: self._close(c, claim, outcomes))
+
+    def _close(
+        self, connection: Connection, claim: studies.StudyClaim, outcomes: Sequence[Made | Held]
+    ) -> Deidentified | None:
+        made = [o for o in outcomes if isinstance(o, Made)]
+        held = [o for o in outcomes if isinstance(o, Held)]
+        for one in made:
+            studies.mark_deidentified(connection, one.instance_id, one.instance)
+        for other in held:
+            studies.hold(
+                connection,
+                study_id=claim.study_id,
+                instance_id=other.instance_id,
+                rule=other.rule,
+                reason=other.reason,
+                at=self.clock(),
+            )
+            self._audit(connection, "study-quarantined", claim.study_id, outcome=4, rule=other.rule)
+        row = connection.execute(select(study_table).where(study_table.c.id == claim.study_id)).one()
+        identities = {(o.study_instance_uid, o.patient, o.accession) for o in made}
+        if len({study_uid for study_uid, _, _ in identities}) > 1 or len({patient for _, patient, _ in identities}) > 1:
+            raise IntegrityError("a study came out of de-identification with two identities")
+        study_uid, patient, accession = next(iter(identities), (row.study_uid, row.patient, row.accession))
+        safe = None
+        instances = studies.deidentified_instances(connection, claim.study_id)
+        if instances:
+            bands = [*(o.age_band for o in made), AgeBand(row.age_band or AgeBand.UNKNOWN)]
+            safe = deidentified_study(
+                instances,
+                study_instance_uid=study_uid,
+                revision=claim.revision,
+                age_bands=bands,
+                priority=claim.priority,
+            )
+        self.metrics.deidentified(len(made), len(held))
+        current = studies.close_revision(connection, claim, safe, patient=patient, accession=accession)
+        if safe is None or not current:
+            return None
+        self._audit(
+            connection, "study-deidentified", f"{safe.study_instance_uid}", patient=patient, revision=claim.revision,
+            instances=len(made), quarantined=len(held),
+        )  # fmt: skip
+        for model in self.models:
+            if self.stores.queue.put(connection, safe, model):
+                self._audit(connection, "job-queued", safe.study_instance_uid, patient=patient, model=model)
+        return safe
+
+    # ------------------------------------------------------------------------------------- 4 infer, 5 record
+
+    def record(self, job: Job, inference: Inference, heatmaps: Mapping[str, bytes]) -> bool:
+        """Write down what a model said, and what is to be delivered; False when the lease was lost meanwhile.
+
+        Parameters
+        ----------
+        job : Job
+        inference : Inference
+            Its results name their heatmaps by key.
+        heatmaps : mapping of str to bytes
+            PNG files by that key.
+        """
+        if inference.study_instance_uid != job.study.study_instance_uid:
+            raise IntegrityError("an inference names another study than its job")
+        inference = replace(inference, results=tuple(self._keep_heatmap(r, heatmaps) for r in inference.results))
+
+        def write(connection: Connection) -> Recorded | None:
+            if not self.stores.queue.complete(connection, job):
+                return None
+            recorded = save(connection, job, inference, config=self.config, now=self.clock())
+            patient = connection.execute(
+                select(study_table.c.patient).where(study_table.c.study_uid == inference.study_instance_uid)
+            ).scalar_one()
+            self._audit(
+                connection, "inference-recorded", inference.study_instance_uid, patient=patient,
+                model=str(inference.model), results=len(inference.results), refused=len(inference.refusals),
+            )  # fmt: skip
+            return recorded
+
+        recorded = self.stores.database.write(write)
+        if recorded is None:
+            return False
+        for step, seconds in inference.seconds.items():
+            self.metrics.step(step, seconds)
+        self.metrics.inferred(str(inference.model), len(inference.results), len(inference.refusals))
+        self.wake("publish")
+        return True
+
+    def _keep_heatmap(self, result: CaseResult, heatmaps: Mapping[str, bytes]) -> CaseResult:
+        if result.heatmap is None:
+            return result
+        return replace(result, heatmap=self.stores.deidentified.put(heatmaps[result.heatmap]))
+
+    # ------------------------------------------------------------------------------------------ 6 publish
+
+    def publish(self, kinds: Sequence[str] = ()) -> bool:
+        """Attempt the next delivery that is due; False when none is.
+
+        A result that cannot be bound to its patient beyond doubt is not sent; the rest goes on.
+        """
+        try:
+            return self.publisher.step(kinds)
+        except IntegrityError as error:
+            log.critical("a result was not sent", reason=str(error))
+            return True
+
+    # ------------------------------------------------------------------------------------------------ audit
+
+    def _audit(
+        self,
+        connection: Connection,
+        event: str,
+        study: str,
+        *,
+        patient: str | None = None,
+        outcome: int = 0,
+        **detail: str | int | float,
+    ) -> None:
+        self.stores.audit.append(
+            connection,
+            AuditRecord(
+                event=event, outcome=outcome, agent=HUB, patient=patient, entities=(f"study:{study}",), detail=detail
+            ),
+        )

@@ -1,0 +1,24 @@
+"""What the steps work on, in one place."""
+
+from dataclasses import dataclass
+
+from osler.audit import AuditLog
+from osler.queue.port import Queue
+from osler.storage import Database
+from osler.storage.blobs import FolderBlobs
+from osler.storage.resources import ResourceStore
+from osler.vault import KeyRing, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What the steps work on. ``identified`` seals what it keeps; ``deidentified`` need not."""
+
+    database: Database
+    keyring: KeyRing
+    identified: FolderBlobs
+    deidentified: FolderBlobs
+    vault: Vault
+    audit: AuditLog
+    queue: Queue
+    resources: ResourceStore
