@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 from osler.cli.caller import Caller
 from osler.errors import OslerError
+from osler.hub.logs import set_up_logs
 
 MODULES: Final[Mapping[str, str]] = {
     "demo": "demo",
@@ -54,6 +55,7 @@ def build(command: str | None = None) -> typer.Typer:
 
 def main(args: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one command and return its exit code: 0 ok, 1 failed, 2 usage or configuration, 3 partly done."""
+    set_up_logs(sys.stderr)
     app = build(args[0] if args else None)
     try:
         result = app(args=list(args), standalone_mode=False, obj=Caller(environ), prog_name="osler")

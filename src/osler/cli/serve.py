@@ -46,7 +46,7 @@ def worker(ctx: typer.Context, data_dir: DataDir = None, config: ConfigFile = No
 
 
 def _run(caller: Caller, config: Config, roles: tuple[str, ...]) -> None:
-    set_up_logs(config, sys.stderr)
+    set_up_logs(sys.stderr, level=config.text("log.level"), form=config.text("log.format"))
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

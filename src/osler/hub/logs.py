@@ -5,17 +5,21 @@ from typing import Any, TextIO
 
 import structlog
 
-from osler.config import Config
-
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def set_up_logs(config: Config, stream: TextIO) -> None:
+def set_up_logs(stream: TextIO, *, level: str = "warning", form: str = "auto") -> None:
     """Send the logs of this process to a stream.
 
     Libraries log what they handle, so theirs are dropped below the level of an error, and then only their names pass.
+
+    Parameters
+    ----------
+    stream : text file
+        Standard error: standard output is for results.
+    level, form : str
+        As the settings ``log.level`` and ``log.format``.
     """
-    form = config.text("log.format")
     as_text = form == "text" or (form == "auto" and stream.isatty())
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=stream.isatty()) if as_text else structlog.processors.JSONRenderer()
@@ -27,9 +31,9 @@ def set_up_logs(config: Config, stream: TextIO) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[config.text("log.level")]),
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(stream),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
     root.handlers[:] = [_NameOnly(stream)]
