@@ -1,7 +1,9 @@
 """One program, several roles: the threads of a running hub."""
 
 import contextlib
+import hashlib
 import os
+import secrets
 import socket
 import threading
 import time
@@ -62,7 +64,10 @@ class Hub:
         self.stores = stores
         self.metrics = Metrics()
         self.broken = threading.Event()
-        self.owner = f"{socket.gethostname()}-{os.getpid()}"
+        # Different for each start, and with a beginning by which the next start knows what this one left claimed.
+        folder = hashlib.sha256(str(config.data_dir).encode()).hexdigest()[:8]
+        self._owner_prefix = f"{socket.gethostname()}-{folder}-"
+        self.owner = f"{self._owner_prefix}{os.getpid()}-{secrets.token_hex(3)}"
         self.cards = {version: hello.card for version, hello in read_hellos(config).items()}
         self.pipeline = Pipeline(
             stores,
@@ -82,6 +87,8 @@ class Hub:
         self.stores.audit.record(
             AuditRecord(event="hub-started", outcome=0, agent=HUB, detail={"roles": " ".join(self.roles)})
         )
+        if "publisher" in self.roles:
+            self.pipeline.publisher.release(self._owner_prefix)
         self._start_loops()
         if "worker" in self.roles:
             for number in range(self.config.integer("worker.processes")):

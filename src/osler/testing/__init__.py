@@ -1,0 +1,7 @@
+"""For tests of ours and of plugin authors: the contract test, fakes and sample studies."""
+
+from osler.testing.clock import FakeClock
+from osler.testing.models import FakeModel
+from osler.testing.plugin import check_plugin
+
+__all__ = ["FakeClock", "FakeModel", "check_plugin"]

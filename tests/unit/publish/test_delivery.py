@@ -1,0 +1,318 @@
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import Connection, select, update
+
+from osler.config import Config, Destination
+from osler.domain.events import Delivery, Recorded
+from osler.domain.states import DeliveryState
+from osler.errors import IntegrityError, NotFound, StorageBusy
+from osler.models.cxr.pixels import read_grey
+from osler.publish import overlay
+from osler.publish.alert import Alert
+from osler.publish.delivery import Means, Publisher
+from osler.publish.ids import logical_id
+from osler.publish.outbox import Entry, Listed, Outbox
+from osler.publish.reidentify import Reidentifier
+from osler.storage.resources import ResourceStore
+from osler.storage.tables import alert, study
+from osler.testing import FakeClock
+from osler.testing.ledger import Ledger
+from osler.testing.peers import Pacs, Pager
+from osler.testing.results import radiograph
+
+
+@dataclass
+class Notes:
+    """A witness that remembers, and that can fail like a full disk."""
+
+    said: list[tuple[str, str]] = field(default_factory=list)
+    failing: int = 0
+
+    def delivered(self, connection: Connection, entry: Entry, delivery: Delivery, patient: str) -> None:
+        if self.failing:
+            self.failing -= 1
+            raise StorageBusy("the audit cannot be written now")
+        assert patient.startswith("OSL-")
+        self.said.append(("delivered", entry.kind))
+
+    def failed(self, connection: Connection, entry: Entry, state: DeliveryState, reason: str) -> None:
+        self.said.append((state.value, entry.kind))
+
+    def escalated(self, connection: Connection, alert: Alert, patient: str) -> None:
+        self.said.append(("escalated", str(alert.level)))
+
+    def acknowledged(self, connection: Connection, alert: Alert, patient: str) -> None:
+        self.said.append(("acknowledged", alert.acknowledged_by or ""))
+
+
+@dataclass
+class Site:
+    """A publisher with a PACS, a pager and a FHIR store."""
+
+    ledger: Ledger
+    publisher: Publisher
+    outbox: Outbox
+    resources: ResourceStore
+    notes: Notes
+    clock: FakeClock
+    pacs: Pacs
+    pager: Pager
+    statuses: list[int]
+    config: Config
+
+    def run(self, *kinds: str) -> None:
+        while self.publisher.step(kinds):
+            pass
+
+    def row(self, kind: str) -> Listed:
+        return next(r for r in self.outbox.entries() if r.kind == kind)
+
+
+@pytest.fixture
+def site(tmp_path: Path, ledger: Ledger, make_config: Callable[..., Config]) -> Iterator[Site]:
+    statuses = [0x0000]
+    pacs = Pacs(tmp_path / "pacs", answer=lambda: statuses[0])
+    pager = Pager("s")
+    clock = FakeClock(1_767_346_300.0)
+    config = make_config(
+        Destination("pacs", "dicom", address=pacs.address, ae_title="PACS"),
+        Destination("pager", "webhook", url=pager.url, secret="s", when="critical"),
+        publish__secondary_capture=True,
+        alert__escalate_s=60.0,
+        alert__max_escalations=2,
+    )
+    outbox = Outbox(ledger.database, clock=clock, backoff_s=5.0, max_attempts=3, lease_s=60.0)
+    resources = ResourceStore(
+        ledger.database, sealer=ledger.keyring.sealer("record"), index=ledger.keyring.index, clock=clock
+    )
+    means = Means(
+        database=ledger.database,
+        outbox=outbox,
+        reidentifier=Reidentifier(ledger.database, ledger, ledger.identified.get),
+        put=resources.put,
+        heatmap=ledger.deidentified.get,
+        render=read_grey,
+        card=lambda model: None,
+    )
+    notes = Notes()
+    publisher = Publisher(means, config, witness=notes, owner="hub/1", clock=clock)
+    yield Site(ledger, publisher, outbox, resources, notes, clock, pacs, pager, statuses, config)
+    pacs.stop()
+    pager.stop()
+
+
+@pytest.fixture
+def recorded(site: Site, record: Callable[..., Recorded]) -> Recorded:
+    heatmap = site.ledger.deidentified.put(overlay.png(overlay.picture(np.ones((7, 7), np.float32))))
+    return record(radiograph(), config=site.config, now=site.clock.now, heatmap=heatmap)
+
+
+def test_everything_reaches_its_place(site: Site, recorded: Recorded) -> None:
+    site.run()
+
+    assert [r.state for r in site.outbox.entries()] == [DeliveryState.DELIVERED] * 4
+    assert sorted(site.pacs.received) == sorted([site.row("sr").reference, site.row("sc").reference])
+    (message,) = site.pager.messages
+    assert message.signed
+    report = site.resources.read(*str(site.row("fhir").reference).split("/"))
+    assert '"status":"preliminary"' in report.text
+    assert message.body["report"] == site.row("fhir").reference
+    assert sorted(site.notes.said) == [("delivered", kind) for kind in ("alert", "fhir", "sc", "sr")]
+    assert site.publisher.step() is False
+
+
+def test_a_busy_pacs_holds_up_nothing_else(site: Site, recorded: Recorded) -> None:
+    site.statuses[0] = 0xA700
+
+    site.run()
+
+    assert site.row("sr").state is DeliveryState.PENDING
+    assert "A700" in str(site.row("sr").reason)
+    assert {site.row(k).state for k in ("fhir", "alert")} == {DeliveryState.DELIVERED}
+
+    site.statuses[0] = 0x0000
+    site.clock.advance(5.0)
+    site.run()
+
+    assert site.row("sr").state is DeliveryState.DELIVERED
+    assert site.row("sr").attempts == 2
+    assert len(site.pacs.received) == 2
+
+
+def test_a_warning_is_told_from_a_failure(site: Site, recorded: Recorded) -> None:
+    site.statuses[0] = 0xB000
+
+    site.run()
+
+    assert (site.row("sr").state, site.row("sr").reason) == (DeliveryState.DELIVERED, "status B000")
+
+
+def test_a_refusal_waits_for_a_person(site: Site, recorded: Recorded) -> None:
+    site.statuses[0] = 0xC000
+
+    site.run()
+
+    assert site.row("sr").state is DeliveryState.FAILED
+    assert ("failed", "sr") in site.notes.said
+    site.statuses[0] = 0x0000
+    site.ledger.database.write(lambda c: site.outbox.again(c, site.row("sr").id))
+    site.run()
+    assert site.row("sr").state is DeliveryState.DELIVERED
+
+
+def test_attempts_come_to_an_end(site: Site, recorded: Recorded) -> None:
+    site.statuses[0] = 0xA700
+    for _ in range(4):
+        site.run("sr")
+        site.clock.advance(600)
+
+    assert (site.row("sr").state, site.row("sr").attempts) == (DeliveryState.FAILED, 3)
+
+
+def test_what_was_sent_but_not_noted_is_sent_again_as_the_same(site: Site, recorded: Recorded) -> None:
+    site.notes.failing = 1
+    site.run("sr")
+    (first,) = site.pacs.folder.glob("*.dcm")
+    before = first.read_bytes()
+    assert site.row("sr").state is DeliveryState.PENDING
+
+    site.clock.advance(5.0)
+    site.run("sr")
+
+    (second,) = site.pacs.folder.glob("*.dcm")
+    assert len(site.pacs.received) == 2
+    assert second.read_bytes() == before
+    assert site.row("sr").state is DeliveryState.DELIVERED
+
+
+def test_a_message_sent_twice_is_known_by_its_key(site: Site, recorded: Recorded) -> None:
+    site.notes.failing = 1
+    site.run("alert")
+    site.clock.advance(5.0)
+    site.run("alert")
+
+    first, second = site.pager.messages
+    assert first.body == second.body
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+
+
+def test_a_resource_written_again_has_no_new_version(site: Site, recorded: Recorded) -> None:
+    site.notes.failing = 1
+    site.run("fhir")
+    assert site.row("fhir").state is DeliveryState.PENDING
+    site.clock.advance(5.0)
+    site.run("fhir")
+
+    assert site.resources.read(*str(site.row("fhir").reference).split("/")).version == 1
+
+
+def test_nothing_is_kept_of_a_result_whose_audit_fails(site: Site, recorded: Recorded) -> None:
+    site.notes.failing = 1
+
+    site.run("fhir")
+
+    with pytest.raises(NotFound):
+        site.resources.read("Patient", _patient(site).lower())
+
+
+def test_the_wrong_patient_stops_it_and_nothing_is_sent(site: Site, recorded: Recorded) -> None:
+    row = update(study).values(patient_lookup=b"another")
+    site.ledger.database.write(lambda c: c.execute(row))
+
+    for _ in ("fhir", "sr", "sc"):
+        with pytest.raises(IntegrityError):
+            site.run("fhir", "sr", "sc")
+
+    assert site.pacs.received == []
+    assert {site.row(k).state for k in ("fhir", "sr", "sc")} == {DeliveryState.FAILED}
+    site.run("fhir", "sr", "sc")
+
+
+def test_a_destination_that_is_gone_waits_for_a_person(
+    site: Site, record: Callable[..., Recorded], make_config: Callable[..., Config]
+) -> None:
+    gone = make_config(Destination("gone", "dicom", address="127.0.0.1:9", ae_title="X"))
+    record(config=gone, now=site.clock.now)
+
+    site.run("sr")
+
+    assert (site.row("sr").state, site.row("sr").destination) == (DeliveryState.FAILED, "gone")
+
+
+def test_a_later_revision_takes_the_place_of_what_still_waits(site: Site, record: Callable[..., Recorded]) -> None:
+    uids = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.1"}
+    record(radiograph(**uids), config=site.config, now=site.clock.now)
+    later = record(radiograph(**uids), config=site.config, now=site.clock.now + 1)
+    site.clock.advance(2)
+
+    site.run("fhir", "sr")
+
+    report = site.resources.read(*str(site.row("fhir").reference).split("/"))
+    assert report.version == 1
+    assert report.text.count('"reference":"Observation/') == len(later.inference.results) == 2
+    assert len(site.pacs.received) == 1
+    reasons = [r.reason for r in site.outbox.entries(state=DeliveryState.DELIVERED) if r.kind in ("fhir", "sr")]
+    assert sorted(map(str, reasons)) == ["None", "None", *["a later revision of the study has taken its place"] * 2]
+
+
+class TestAlert:
+    def test_it_goes_out_again_until_a_person_acknowledges_it(self, site: Site, recorded: Recorded) -> None:
+        site.run("alert")
+        site.clock.advance(60.0)
+        assert site.publisher.escalate() is True
+        assert site.publisher.escalate() is False
+        site.run("alert")
+        assert [m.body["level"] for m in site.pager.messages] == [0, 1]
+
+        alert_id = site.pager.messages[0].body["id"]
+        assert site.publisher.acknowledge(alert_id, by="dr-a").acknowledged_by == "dr-a"
+
+        site.clock.advance(600.0)
+        assert site.publisher.escalate() is False
+        assert ("escalated", "1") in site.notes.said
+        assert ("acknowledged", "dr-a") in site.notes.said
+
+    def test_its_communication_is_in_progress_until_then(self, site: Site, recorded: Recorded) -> None:
+        site.run()
+        found = self.communication(site)
+        assert '"status":"in-progress"' in found
+
+        with site.ledger.database.read() as connection:
+            alert_id = connection.execute(select(alert.c.id)).scalar_one()
+        site.publisher.acknowledge(alert_id, by="dr-a")
+
+        assert '"status":"completed"' in self.communication(site)
+        assert "Acknowledged by dr-a." in self.communication(site)
+
+    def test_acknowledged_before_it_was_sent_it_is_not_sent(self, site: Site, recorded: Recorded) -> None:
+        with site.ledger.database.read() as connection:
+            alert_id = connection.execute(select(alert.c.id)).scalar_one()
+        site.publisher.acknowledge(alert_id, by="dr-a")
+
+        site.run()
+
+        assert site.pager.messages == []
+        assert site.row("alert").state is DeliveryState.DELIVERED
+        assert '"status":"completed"' in self.communication(site)
+
+    def test_a_pager_that_is_down_gets_it_later(self, site: Site, recorded: Recorded) -> None:
+        url = site.pager.url
+        site.pager.stop()
+        site.run("alert")
+        assert site.row("alert").state is DeliveryState.PENDING
+        assert str(url) not in str(site.row("alert").reason)
+
+    @staticmethod
+    def communication(site: Site) -> str:
+        with site.ledger.database.read() as connection:
+            alert_id = connection.execute(select(alert.c.id)).scalar_one()
+        return site.resources.read("Communication", logical_id("Communication", alert_id)).text
+
+
+def _patient(site: Site) -> str:
+    with site.ledger.database.read() as connection:
+        return str(connection.execute(select(study.c.patient)).scalar_one())
