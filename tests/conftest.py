@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,18 +60,15 @@ def free_port() -> Callable[[], int]:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(need: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_server(need: Callable[..., str]) -> Iterator[str]:
     """Start a PostgreSQL of our own on a Unix socket; return its base URL, ``postgresql://osler@/{database}?host=...``."""
     psycopg = pytest.importorskip("psycopg")
     initdb, postgres = need("initdb"), need("postgres")
-    folder = Path(tmp_path_factory.mktemp("postgresql"))
+    # Not under pytest's folder, which is for its user alone: PostgreSQL refuses to run as root.
+    folder = Path(tempfile.mkdtemp(prefix="osler-postgresql-"))
     as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-    if as_user:  # PostgreSQL refuses to run as root
+    if as_user:
         shutil.chown(folder, user="postgres")
-        folder.chmod(0o755)
-        for parent in folder.parents:
-            if not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)
     subprocess.run(
         [*as_user, initdb, "-D", folder / "db", "-U", "osler", "-A", "trust", "-E", "UTF8", "--no-sync"],
         check=True,
@@ -96,6 +94,7 @@ def postgresql_server(need: Callable[..., str], tmp_path_factory: pytest.TempPat
     finally:
         server.send_signal(signal.SIGINT)  # fast shutdown: clients that are left do not hold it up
         server.wait(20)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

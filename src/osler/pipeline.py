@@ -267,7 +267,12 @@ class Pipeline:
             return False
         for step, seconds in inference.seconds.items():
             self.metrics.step(step, seconds)
-        self.metrics.inferred(str(inference.model), len(inference.results), len(inference.refusals))
+        self.metrics.inferred(
+            str(inference.model),
+            len(inference.results),
+            len(inference.refusals),
+            seconds=sum(inference.seconds.values()),
+        )
         self.wake("publish")
         return True
 

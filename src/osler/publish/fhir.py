@@ -17,7 +17,7 @@ from osler.domain.findings import CaseResult, Finding, Inference, ModelVersion
 from osler.plugins import Card
 from osler.publish.alert import Alert
 from osler.publish.fhir_source import DCM, acquired, imaging_study, imaging_study_id, patient
-from osler.publish.ids import logical_id, patient_id
+from osler.publish.ids import logical_id
 from osler.publish.reidentify import IdentifiedStudy
 from osler.publish.wording import NOTICE, conclusion, figures, outside, statement
 from osler.standards.fhir import Resource, instant
@@ -130,7 +130,7 @@ def communication(recorded: Recorded, alert: Alert, *, patient_pseudonym: str) -
         "status": "completed" if alert.acknowledged_at is not None else "in-progress",
         "category": [_concept("communication-category", "alert", "Alert")],
         "priority": "stat",
-        "subject": {"reference": f"Patient/{patient_id(patient_pseudonym)}"},
+        "subject": {"reference": f"Patient/{patient_pseudonym}"},
         "about": [
             {"reference": f"DiagnosticReport/{report_id(inference)}"},
             *({"reference": f"Observation/{observation_id(inference, r, f)}"} for r, f in critical),
@@ -163,7 +163,7 @@ def _observation(recorded: Recorded, source: IdentifiedStudy, result: CaseResult
         "status": "preliminary",
         "category": [_concept("observation-category", "imaging", "Imaging")],
         "code": {"coding": [coding(finding.code)], "text": finding.label},
-        "subject": {"reference": f"Patient/{patient_id(source.patient)}"},
+        "subject": {"reference": f"Patient/{source.patient}"},
         "issued": instant(recorded.recorded_at),
         "valueCodeableConcept": {"coding": [coding(presence)]},
         "interpretation": [
@@ -198,7 +198,7 @@ def _report(
         "status": "preliminary",
         "category": [_concept("v2-0074", "RAD", "Radiology")],
         "code": {"coding": [coding(_REPORT)], "text": f"AI result: {inference.model}"},
-        "subject": {"reference": f"Patient/{patient_id(source.patient)}"},
+        "subject": {"reference": f"Patient/{source.patient}"},
         "issued": instant(recorded.recorded_at),
         "result": [{"reference": f"Observation/{o['id']}"} for o in observations],
         "imagingStudy": [{"reference": f"ImagingStudy/{imaging_study_id(source.study_uid)}"}],

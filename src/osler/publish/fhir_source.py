@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from osler.publish import header as dicom
-from osler.publish.ids import logical_id, patient_id
+from osler.publish.ids import logical_id
 from osler.publish.reidentify import IdentifiedStudy, SourceInstance, SourceSeries
 from osler.standards.fhir import Resource
 
@@ -27,7 +27,7 @@ def patient(source: IdentifiedStudy) -> Resource:
     """Build the Patient that the header names. Its logical id stands for the pseudonym."""
     one = source.first
     header, identity = one.header, one.identity
-    made: Resource = {"resourceType": "Patient", "id": patient_id(source.patient)}
+    made: Resource = {"resourceType": "Patient", "id": source.patient}
     if identity.patient_id:
         made["identifier"] = [_identifier("MR", identity.patient_id, identity.issuer_of_patient_id)]
     names = _names(header)
@@ -57,7 +57,7 @@ def imaging_study(source: IdentifiedStudy) -> Resource:
         "identifier": identifiers,
         "status": "available",
         "modality": [{"system": DCM, "code": code} for code in modalities],
-        "subject": {"reference": f"Patient/{patient_id(source.patient)}"},
+        "subject": {"reference": f"Patient/{source.patient}"},
         "numberOfSeries": len(series),
         "numberOfInstances": sum(s["numberOfInstances"] for s in series),
         "series": series,

@@ -21,8 +21,3 @@ def logical_id(*parts: str) -> str:
 def dicom_uid(*parts: str) -> str:
     """Return a UID under 2.25 that stands for ``parts``, of which the first says what it names (PS3.5 B.2)."""
     return f"2.25.{_uuid(parts).int}"
-
-
-def patient_id(pseudonym: str) -> str:
-    """Return the logical id of the Patient behind a pseudonym."""
-    return pseudonym.lower()

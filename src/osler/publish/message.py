@@ -8,7 +8,6 @@ from osler.domain.findings import CaseResult, Finding
 from osler.publish.alert import Alert
 from osler.publish.fhir import device_id, observation_id, report_id
 from osler.publish.fhir_source import imaging_study_id
-from osler.publish.ids import patient_id
 from osler.publish.wording import NOTICE, figures, outside, statement
 from osler.standards.fhir import Resource, instant
 
@@ -56,7 +55,7 @@ class Message:
             "level": self.alert.level if self.alert else 0,
             "raised_at": instant(raised_at),
             "notice": NOTICE,
-            "patient": f"Patient/{patient_id(self.patient)}",
+            "patient": f"Patient/{self.patient}",
             "study": f"ImagingStudy/{imaging_study_id(inference.study_instance_uid)}",
             "report": f"DiagnosticReport/{report_id(inference)}",
             "url": self.report_url,

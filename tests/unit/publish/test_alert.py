@@ -105,7 +105,7 @@ class TestMessage:
         assert document["id"] == "alert-1"
         assert document["level"] == 1
         assert document["raised_at"] == "2026-01-02T09:30:00.000Z"
-        assert document["patient"] == "Patient/osl-abc"
+        assert document["patient"] == "Patient/OSL-ABC"
         assert document["url"] == f"http://hub/fhir/R4/{document['report']}"
         assert document["model"]["sha256"] == "ab" * 32
         (finding,) = document["findings"]

@@ -1,0 +1,1 @@
+"""The HTTP side: FHIR, DICOMweb store, OAuth, health, metrics. It translates; decisions are made below."""

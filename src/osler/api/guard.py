@@ -1,0 +1,91 @@
+"""Nobody passes without a token that holds, and nothing is answered that is not on record."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+from starlette.types import Scope
+
+from osler.api import scopes
+from osler.api.services import Audit, Services
+from osler.audit import Agent, AuditRecord
+from osler.errors import AccessDenied, OslerError, StorageBusy, Unauthenticated
+
+CLIENT_KEY: Final = "osler.client"
+"""Key of the request's scope under which the client's id stands once it is known."""
+_MAX_TOKEN: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A client whose token holds."""
+
+    client_id: str
+    address: str
+    scopes: tuple[scopes.Scope, ...]
+
+    @property
+    def agent(self) -> Agent:
+        """As the audit names it."""
+        return Agent(self.client_id, "client", self.address)
+
+    def require(self, type_name: str, right: str) -> None:
+        """Let pass what the token's scopes give.
+
+        Raises
+        ------
+        AccessDenied
+            If they do not give this right (a letter of ``cruds``) to this type of resource.
+        """
+        if not scopes.allows(self.scopes, type_name, right):
+            raise AccessDenied("the scope of the access token does not allow this")
+
+
+def admit(request: Request, services: Services) -> Caller:
+    """Return who calls, by the bearer token (RFC 6750 2.1).
+
+    Raises
+    ------
+    Unauthenticated
+        If there is no token, or one that does not hold.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("an access token is needed")
+    grant = services.tokens.check(token.strip()) if len(token) <= _MAX_TOKEN else None
+    if grant is None:
+        raise Unauthenticated("the access token does not hold")
+    request.scope[CLIENT_KEY] = grant.client_id
+    return Caller(grant.client_id, address_of(request), grant.scopes)
+
+
+def address_of(request: Request) -> str:
+    """Return the network address of the peer."""
+    return request.client.host if request.client else ""
+
+
+def write_down(audit: Audit, *records: AuditRecord) -> None:
+    """Write to the audit log before the answer.
+
+    Raises
+    ------
+    StorageBusy
+        If it cannot be written: then there is no answer either.
+    """
+    try:
+        audit.record(*records)
+    except (OslerError, OSError) as error:
+        raise StorageBusy("the audit log cannot be written, so nothing is answered") from error
+
+
+def denied(request: Request, reason: str) -> AuditRecord:
+    """Return the record of a refusal. Names the client only when its token or its proof held."""
+    client_id = request.scope.get(CLIENT_KEY)
+    agent = Agent(client_id or "unknown", "client" if client_id else "peer", address_of(request))
+    detail = {"reason": reason, "method": request.method, "route": route_of(request.scope)}
+    return AuditRecord(event="access-denied", agent=agent, outcome=8, detail=detail)
+
+
+def route_of(scope: Scope) -> str:
+    """Return the template of the route that a request took, never its path."""
+    return str(getattr(scope.get("route"), "path", "none"))
