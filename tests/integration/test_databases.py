@@ -32,7 +32,7 @@ from osler.storage import Database
 url, folder = sys.argv[1], Path(sys.argv[2])
 log = AuditLog(Database(url), signing_key=read_signing_key(folder / "key"), checkpoints=folder / "checkpoints")
 while True:
-    log.record(AuditRecord("login", agent=Agent("ann", "person")))
+    log.record(AuditRecord("token-issued", agent=Agent("ann", "person")))
     log.checkpoint()
     print("written", flush=True)
 """

@@ -52,6 +52,7 @@ def search(
     """Find entries by patient, agent, event and time."""
     caller: Caller = ctx.obj
     with caller.stores(data_dir) as stores:
+        stores.audit.record(AuditRecord("audit-searched", agent=caller.agent, patient=patient))
         found = stores.audit.search(
             patient=patient, agent=agent, event=event, since=_time(since), until=_time(until), limit=limit
         )

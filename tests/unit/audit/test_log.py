@@ -80,12 +80,12 @@ def test_search(database: Database, tmp_path: Path) -> None:
     log = open_log(database, tmp_path, times=iter([10.0, 20.0, 30.0, 40.0]))
     log.record(read(ANN, "OSL-A"))
     log.record(read(BOB, "OSL-A"))
-    log.record(AuditRecord("login", agent=ANN, outcome=4))
+    log.record(AuditRecord("token-issued", agent=ANN, outcome=4))
     log.record(read(BOB, "OSL-B"))
     found = {
         "patient": log.search(patient="OSL-A"),
         "agent": log.search(agent="ann"),
-        "event": log.search(event="login"),
+        "event": log.search(event="token-issued"),
         "time": log.search(since=20, until=40),
         "both": log.search(agent="bob", patient="OSL-B"),
         "limit": log.search(limit=1),
@@ -102,7 +102,7 @@ def test_search(database: Database, tmp_path: Path) -> None:
     }
     (login,) = found["event"]
     assert (login.recorded_at, login.event, login.action, login.outcome, login.agent, login.patient) == (
-        30.0, "login", "E", 4, "ann", None,
+        30.0, "token-issued", "E", 4, "ann", None,
     )  # fmt: skip
     assert login.resource["outcome"] == "4"
 

@@ -155,7 +155,7 @@ def rewrite_one(connection: Connection, seq: int) -> None:
 
 
 def test_a_database_set_back_with_its_old_head_is_found(audit_log: AuditLog, database: Database) -> None:
-    record = AuditRecord("login", agent=Agent("ann", "person"))
+    record = AuditRecord("token-issued", agent=Agent("ann", "person"))
     audit_log.record(record, record)
     with database.read() as connection:
         old = connection.execute(select(head)).one()._asdict()
@@ -217,7 +217,7 @@ def test_a_head_that_is_no_head_is_named(log: AuditLog, database: Database, valu
     database.write(lambda c: c.execute(text(f"UPDATE audit_head SET {values}")))
     assert [problem.kind for problem in log.verify().problems] == ["head"]
     with pytest.raises(IntegrityError, match="cannot be read"):
-        log.record(AuditRecord("login", agent=Agent("ann", "person")))
+        log.record(AuditRecord("token-issued", agent=Agent("ann", "person")))
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -228,7 +228,7 @@ def test_a_search_that_meets_a_broken_entry_says_so(log: AuditLog, database: Dat
 
 
 def test_a_long_log_is_read_in_pages_and_problems_are_capped(audit_log: AuditLog, database: Database) -> None:
-    record = AuditRecord("login", agent=Agent("ann", "person"))
+    record = AuditRecord("token-issued", agent=Agent("ann", "person"))
     audit_log.record(*[record] * 2500)
     assert audit_log.verify().entries == 2500
     database.write(lambda c: c.execute(update(entries).values(agent="x")))
