@@ -6,7 +6,10 @@
     ├── ConfigError                stop, exit 2
     ├── InputRejected              the sender's fault: refuse or quarantine, never retry
     │   ├── Malformed
+    │   │   └── DataSetMismatch
     │   ├── UnsupportedKind
+    │   │   └── UnsupportedMediaType
+    │   ├── TooLarge
     │   └── DeidentificationRefused
     ├── AccessDenied               audit as denied
     │   └── Unauthenticated
@@ -72,6 +75,19 @@ class Malformed(InputRejected):
     """The bytes are not what they claim to be."""
 
 
+class DataSetMismatch(Malformed):
+    """The data set is not of the SOP class, instance or study that it was announced as."""
+
+    dimse_status = 0xA900
+
+
+class TooLarge(InputRejected):
+    """What was sent is larger than the settings allow."""
+
+    http_status = 413
+    issue_code = "too-long"
+
+
 class UnsupportedKind(InputRejected):
     """Well formed, but of a kind that is not taken here."""
 
@@ -79,6 +95,12 @@ class UnsupportedKind(InputRejected):
     hl7_ack = "AR"
     http_status = 422
     issue_code = "not-supported"
+
+
+class UnsupportedMediaType(UnsupportedKind):
+    """The request is not of a media type that is taken here."""
+
+    http_status = 415
 
 
 class DeidentificationRefused(InputRejected):

@@ -102,13 +102,13 @@ class Pipeline:
             If it cannot be kept now; nothing was filed.
         """
         identity = received.identity
-        blob = self.stores.identified.put(received.content)
+        staged = self.stores.identified.stage(received.content)
         look = self.stores.vault.lookup
         arrival = studies.Arrival(
             study_lookup=look(Identity(PseudonymKind.UID, identity.study_instance_uid)),
             patient_lookup=look(patient_identity(identity)),
             sop_lookup=look(Identity(PseudonymKind.UID, identity.sop_instance_uid)),
-            blob=blob,
+            blob=staged.ref,
             size=len(received.content),
             sop_class_uid=identity.sop_class_uid,
             transfer_syntax_uid=identity.transfer_syntax_uid,
@@ -127,7 +127,12 @@ class Pipeline:
                 self._audit(connection, "study-quarantined", filed.study_id, outcome=4, rule=filed.outcome.value)
             return filed
 
-        filed = self.stores.database.write(file)
+        # File, name and ledger reach the disk at the same time; the sender hears of it after all three.
+        committed = self.stores.database.submit(file)
+        try:
+            staged.settle()
+        finally:
+            filed = committed.result()
         self.metrics.received(filed.outcome.value, len(received.content))
         self.wake("complete")
 

@@ -1,6 +1,7 @@
 """The steps of the flow on a real ledger, one process, a clock that the test moves."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,23 @@ def test_a_damaged_file_is_held_and_the_rest_goes_on(
     pipeline.deidentify()
     assert [q.rule for q in rows(pipeline, quarantine)] == ["damaged"]
     assert len(pipeline.stores.queue.entries()) == 1
+
+
+def test_a_damaged_file_that_is_sent_again_is_read(
+    pipeline: Pipeline, receive: Callable[..., Received], clock: FakeClock
+) -> None:
+    received = receive()
+    pipeline.stores.identified.path(rows(pipeline, instance)[0].blob).unlink()
+    clock.advance(5.0)
+    pipeline.complete()
+    pipeline.deidentify()
+    assert pipeline.stores.queue.entries() == []
+    pipeline.accept(replace(received, received_at=clock()))
+    clock.advance(5.0)
+    pipeline.complete()
+    pipeline.deidentify()
+    assert len(pipeline.stores.queue.entries()) == 1
+    assert [q.state for q in rows(pipeline, quarantine)] == ["released"]
 
 
 def test_a_full_disk_puts_the_study_off(

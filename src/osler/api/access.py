@@ -137,6 +137,8 @@ class ClientStore:
 
     def find(self, client_id: str) -> Client | None:
         """Return a client that is not disabled, or None."""
+        if not client_id.isprintable():  # a surrogate or NUL, which JSON can carry, is more than a database takes
+            return None
         statement = select(clients).where(clients.c.id == client_id, ~clients.c.disabled)
         with self._database.read() as connection:
             row = connection.execute(statement).mappings().one_or_none()

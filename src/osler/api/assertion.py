@@ -107,6 +107,6 @@ def _checked(claims: dict[str, Any], client: Client, audiences: Collection[str],
         raise Unauthenticated("the assertion has expired")
     if not expires_at <= now + _MAX_LIFE_S + _SKEW_S:
         raise Unauthenticated("the assertion lives longer than five minutes")
-    if len(jti) > _MAX_JTI:
+    if len(jti) > _MAX_JTI or not jti.isprintable():
         raise Unauthenticated("the assertion's claim jti does not hold")
     return Assertion(client, jti, float(expires_at))

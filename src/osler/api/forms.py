@@ -1,5 +1,6 @@
 """URL-encoded forms and queries, with limits."""
 
+import asyncio
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -11,31 +12,47 @@ from osler.errors import Malformed
 MAX_FORM_BYTES: Final = 64 * 1024
 _FORM: Final = "application/x-www-form-urlencoded"
 _MAX_FIELDS: Final = 100
+_WHOLE_S: Final = 10.0
 
 Pairs = list[tuple[str, str]]
 
 
-async def read_form(request: Request) -> Pairs:
+async def read_form(request: Request, *, whole_s: float = _WHOLE_S) -> Pairs:
     """Return the fields of a URL-encoded form, in order.
+
+    Parameters
+    ----------
+    request : Request
+    whole_s : float
+        Longest time for all of it to arrive, seconds: nobody has shown yet who he is.
 
     Raises
     ------
     HTTPException
-        415 when it is of another media type, 413 when it is larger than 64 KiB.
+        415 when it is of another media type, 413 when it is larger than 64 KiB, 408 when it does not come in time.
     Malformed
         If it cannot be decoded.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise HTTPException(415, f"the body must be {_FORM}")
+    try:
+        async with asyncio.timeout(whole_s):
+            content = await _content(request)
+    except TimeoutError:
+        raise HTTPException(408, "the body did not come in time", {"connection": "close"}) from None
+    try:
+        return parse_pairs(content.decode("ascii"))
+    except UnicodeDecodeError:
+        raise Malformed("the form is not URL-encoded") from None
+
+
+async def _content(request: Request) -> bytes:
     content = b""
     async for chunk in request.stream():
         content += chunk
         if len(content) > MAX_FORM_BYTES:
             raise HTTPException(413, "the body is too large")
-    try:
-        return parse_pairs(content.decode("ascii"))
-    except UnicodeDecodeError:
-        raise Malformed("the form is not URL-encoded") from None
+    return content
 
 
 def parse_pairs(text: str) -> Pairs:

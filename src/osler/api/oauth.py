@@ -16,6 +16,7 @@ from urllib.parse import unquote_plus, urlsplit
 
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,7 +27,7 @@ from osler.api.guard import CLIENT_KEY, address_of, denied, write_down
 from osler.api.scopes import Scope, intersect, parse_scopes
 from osler.api.services import Services
 from osler.audit import Agent, AuditRecord
-from osler.errors import AccessDenied, OslerError, StorageBusy, Unauthenticated
+from osler.errors import AccessDenied, Malformed, OslerError, StorageBusy, Unauthenticated
 
 TOKEN_PATH: Final = "/oauth/token"  # noqa: S105
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -55,11 +56,20 @@ class TokenEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Answer ``POST /oauth/token``."""
-        form = await read_form(request)
-        return await run_in_threadpool(self._answer, request, form)
-
-    def _answer(self, request: Request, form: Pairs) -> Response:
+        unread: HTTPException | None = None
+        form: Pairs = []
         try:
+            form = await read_form(request)
+        except HTTPException as error:
+            unread = error
+        except Malformed as error:
+            unread = HTTPException(error.http_status, str(error))
+        return await run_in_threadpool(self._answer, request, form, unread)
+
+    def _answer(self, request: Request, form: Pairs, unread: HTTPException | None) -> Response:
+        try:
+            if unread is not None:
+                raise TokenRefused("invalid_request", unread.detail, unread.status_code)
             return self._issue(request, form)
         except TokenRefused as refused:
             self._services.metrics.refused("oauth", refused.error)

@@ -14,6 +14,7 @@ _ISSUE_CODES: Final[Mapping[int, str]] = {
     404: "not-found",
     405: "not-supported",
     406: "not-supported",
+    408: "timeout",
     413: "too-long",
     415: "not-supported",
     429: "throttled",

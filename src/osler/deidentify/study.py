@@ -7,7 +7,7 @@ from typing import Final
 from osler.deidentify.dicom import PreparedInstance, Pseudonyms
 from osler.domain.events import Deidentified, DeidentifiedInstance
 from osler.domain.states import AgeBand, Priority
-from osler.errors import DeidentificationRefused, InputRejected, IntegrityError
+from osler.errors import DeidentificationRefused, InputRejected, IntegrityError, NotFound
 
 _BATCH_INSTANCES: Final = 64
 _BATCH_BYTES: Final = 64 << 20
@@ -58,7 +58,7 @@ def deidentify_instances(
         try:
             content = fetch(blob)
             batch.append((instance_id, PreparedInstance(content)))
-        except IntegrityError:  # one damaged file must not stop the rest for ever
+        except (IntegrityError, NotFound):  # one damaged file must not stop the rest for ever
             yield Held(instance_id, "damaged", "the received file is no longer what was received")
         except DeidentificationRefused as refused:
             yield Held(instance_id, refused.rule, str(refused))

@@ -122,7 +122,8 @@ def communication(recorded: Recorded, alert: Alert, *, patient_pseudonym: str) -
     """
     inference = recorded.inference
     critical = [(r, f) for r in inference.results for f in r.findings if f.critical and f.positive]
-    said = " ".join([NOTICE, *(statement(f) for _, f in critical)])
+    cautions = dict.fromkeys(outside(r) for r, _ in critical if r.outside_intended_use)
+    said = " ".join([NOTICE, *(statement(f) for _, f in critical), *cautions])
     made: Resource = {
         "resourceType": "Communication",
         "id": logical_id("Communication", alert.id),

@@ -16,6 +16,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -27,6 +28,7 @@ _LENGTH_BYTES = 4
 _REFERENCE = re.compile(r"[0-9a-f]{64}")
 _ABANDONED_S = 3600.0
 _SPACE_CHECK_S = 1.0
+_SYNC_THREADS = 8
 
 
 class Sealer(Protocol):
@@ -53,6 +55,47 @@ class Blobs(Protocol):
 
     def delete(self, ref: str) -> None:
         """Remove a blob; one that is not there is no error."""
+
+
+class Staged:
+    """A blob that has its name and waits for the disk.
+
+    Parameters
+    ----------
+    ref : str
+    folder : Path
+    descriptor : int or None
+        Of the file; None when the blob was there already.
+    pool : Executor or None
+        None when nothing need be durable.
+    """
+
+    def __init__(self, ref: str, folder: Path, descriptor: int | None, pool: Executor | None) -> None:
+        self.ref = ref
+        self._folder = folder
+        self._descriptor = descriptor
+        self._pool = pool
+
+    def settle(self) -> None:
+        """Return when the blob is on disk: its content and its name, which are synced at the same time.
+
+        Raises
+        ------
+        StorageBusy, StorageFull
+            If the disk failed; the blob may be gone.
+        """
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        try:
+            if self._pool is not None:
+                name = self._pool.submit(sync_folder, self._folder)
+                os.fsync(descriptor)
+                name.result()
+        except OSError as error:
+            raise _translate(error) from None
+        finally:
+            os.close(descriptor)
 
 
 class FolderBlobs:
@@ -89,7 +132,13 @@ class FolderBlobs:
         self._free_bytes = 0
         self._free_until = 0.0
         self._incoming = root / "incoming"
-        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (root, self._incoming):  # of what it makes on the way, mkdir lets everybody read
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._pool = ThreadPoolExecutor(_SYNC_THREADS, thread_name_prefix="blob-sync")
+        if not (root / "ff").is_dir():
+            for number in range(256):
+                (root / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
+            self._sync(root)
         self._remove_abandoned()
 
     def put(self, content: bytes) -> str:
@@ -102,6 +151,24 @@ class FolderBlobs:
         StorageBusy
             If the disk failed.
         """
+        return self._kept(content, lambda ref, path: self._write(ref, content, path))
+
+    def stage(self, content: bytes) -> "Staged":
+        """Write a blob and give it its name at once; ``settle`` of what is returned waits for the disk.
+
+        For a caller that has something else to make durable meanwhile, and answers only after both. After a power cut
+        before ``settle`` the name may stand for nothing sound, which every reading and the next ``put`` find out.
+
+        Raises
+        ------
+        StorageFull, StorageBusy
+            As ``put``.
+        """
+        opened: list[int] = []
+        ref = self._kept(content, lambda ref, path: opened.append(self._name(ref, content, path)))
+        return Staged(ref, self.path(ref).parent, opened[0] if opened else None, self._pool if self._durable else None)
+
+    def _kept(self, content: bytes, write: Callable[[str, Path], None]) -> str:
         ref = hashlib.sha256(content).hexdigest()
         path = self.path(ref)
         try:
@@ -109,7 +176,7 @@ class FolderBlobs:
                 self._sync(path.parent)
                 return ref
             self._take_space(len(content))
-            self._write(ref, content, path)
+            write(ref, path)
         except OSError as error:
             raise _translate(error) from None
         return ref
@@ -181,13 +248,9 @@ class FolderBlobs:
         return self.root / ref[:2] / ref
 
     def _write(self, ref: str, content: bytes, path: Path) -> None:
-        if not path.parent.is_dir():
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            self._sync(self.root)
         temporary = self._incoming / secrets.token_hex(16)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            with os.fdopen(descriptor, "wb", buffering=0) as file:
+            with open(self._create(temporary), "wb", buffering=0) as file:
                 self._write_frames(file, ref, content)
                 if self._durable:
                     os.fsync(file.fileno())
@@ -196,6 +259,23 @@ class FolderBlobs:
             temporary.unlink(missing_ok=True)
             raise
         self._sync(path.parent)
+
+    def _name(self, ref: str, content: bytes, path: Path) -> int:
+        """Write a file and rename it, without a sync; return its descriptor."""
+        temporary = self._incoming / secrets.token_hex(16)
+        descriptor = self._create(temporary)
+        try:
+            with open(descriptor, "wb", buffering=0, closefd=False) as file:
+                self._write_frames(file, ref, content)
+            temporary.rename(path)
+        except BaseException:
+            os.close(descriptor)
+            temporary.unlink(missing_ok=True)
+            raise
+        return descriptor
+
+    def _create(self, path: Path) -> int:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
     def _write_frames(self, file: BinaryIO, ref: str, content: bytes) -> None:
         if self._sealer is None:

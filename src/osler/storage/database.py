@@ -8,6 +8,7 @@ lock. So a change sees all that was committed before it, and two changes cannot 
 """
 
 import contextlib
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -83,6 +84,10 @@ class Database:
         StorageBusy, StorageFull
             If the database cannot commit now.
         """
+        return self.submit(change).result()
+
+    def submit(self, change: Callable[[Connection], T]) -> "Future[T]":
+        """Begin a change and return at once; the future has its result once it is durable. As ``write`` otherwise."""
         if threading.current_thread() is self._committer:
             raise IntegrityError("a change called write() inside a change")
         work = _Work(change, Future())
@@ -93,7 +98,7 @@ class Database:
                 self._committer = threading.Thread(target=self._commit_loop, name="ledger-committer", daemon=True)
                 self._committer.start()
             self._waiting.put(work)
-        return work.done.result()
+        return work.done
 
     def close(self) -> None:
         """Commit what waits and close all connections."""
@@ -186,6 +191,7 @@ def _engine(url: str, busy_s: float) -> Engine:
             url = url.replace("postgresql://", "postgresql+psycopg://", 1)
             return sqlalchemy.create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8)
         engine = sqlalchemy.create_engine(url, connect_args={"timeout": busy_s, "check_same_thread": False})
+        _create_private(engine.url.database)
     except (SQLAlchemyError, ImportError) as error:
         raise ConfigError(
             "storage.database cannot be opened: for PostgreSQL install osler[postgres]; else check the URL"
@@ -203,6 +209,14 @@ def _engine(url: str, busy_s: float) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.pop("immediate", False) else "BEGIN")
 
     return engine
+
+
+def _create_private(path: str | None) -> None:
+    """Make a new SQLite file for its owner alone; the files that SQLite puts beside it take their mode from it."""
+    if path:
+        # A file that is there is not opened: closing it would drop the locks that this process holds on it.
+        with contextlib.suppress(OSError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _begin(connection: Connection, busy_s: float) -> None:

@@ -144,8 +144,10 @@ class ResourceStore:
         IntegrityError
             If the text is not what was written.
         """
-        with self._database.read() as connection:
-            row = self._held(connection, type_name, logical_id)
+        row = None
+        if _LOGICAL_ID.fullmatch(logical_id):
+            with self._database.read() as connection:
+                row = self._held(connection, type_name, logical_id)
         if row is None:
             raise NotFound("there is no such resource")
         return self._open(row)

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, case, func, select, update
 
@@ -15,6 +15,9 @@ from osler.domain.events import Deidentified, DeidentifiedInstance
 from osler.domain.states import Priority, StudyState
 from osler.storage.database import insert_ignore
 from osler.storage.tables import instance, quarantine, study
+
+DAMAGED: Final = "damaged"
+"""State of an instance whose file is not what was received, and rule of its quarantine. It may be sent again."""
 
 
 class Filed(StrEnum):
@@ -65,10 +68,13 @@ def file_instance(connection: Connection, arrival: Arrival) -> FiledInstance:
     """
     row = _study_row(connection, arrival)
     known = connection.execute(
-        select(instance.c.blob, instance.c.state, instance.c.revision).where(instance.c.lookup == arrival.sop_lookup)
+        select(instance.c.id, instance.c.blob, instance.c.state).where(instance.c.lookup == arrival.sop_lookup)
     ).all()
-    if any(k.blob == arrival.blob for k in known):
+    same = next((k for k in known if k.blob == arrival.blob), None)
+    if same is not None and same.state != DAMAGED:
         return FiledInstance(Filed.DUPLICATE, row.id, row.revision)
+    if same is not None:
+        return _take_again(connection, row, same.id, arrival)
     outcome = Filed.NEW
     if known:
         outcome = Filed.CONFLICT
@@ -193,7 +199,8 @@ def mark_deidentified(connection: Connection, instance_id: str, made: Deidentifi
 def hold(connection: Connection, *, study_id: str, instance_id: str | None, rule: str, reason: str, at: float) -> None:
     """Put an instance (or a whole study) into quarantine with the reason."""
     if instance_id is not None:
-        connection.execute(update(instance).where(instance.c.id == instance_id).values(state="quarantined"))
+        state = DAMAGED if rule == DAMAGED else "quarantined"
+        connection.execute(update(instance).where(instance.c.id == instance_id).values(state=state))
     insert_ignore(
         connection,
         quarantine,
@@ -268,6 +275,14 @@ def _study_row(connection: Connection, arrival: Arrival) -> Row[Any]:
         )
         row = connection.execute(find).one()
     return row
+
+
+def _take_again(connection: Connection, row: Row[Any], instance_id: str, arrival: Arrival) -> FiledInstance:
+    """Take an instance whose file was found damaged, and which has now come once more."""
+    revision, opened = _touch(connection, row.id, arrival)
+    connection.execute(update(instance).where(instance.c.id == instance_id).values(state="received", revision=revision))
+    connection.execute(update(quarantine).where(quarantine.c.instance_id == instance_id).values(state="released"))
+    return FiledInstance(Filed.NEW, row.id, revision, opened)
 
 
 def _touch(connection: Connection, study_id: str, arrival: Arrival) -> tuple[int, bool]:
