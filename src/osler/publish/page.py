@@ -97,7 +97,7 @@ def render_page(facts: Facts) -> str:
         cases=list(zip(results, shown, strict=False)),
         outside=list(dict.fromkeys(reason for r in results for reason in r.outside_intended_use)),
         refusals=recorded.inference.refusals,
-        evaluation=list(_flat(facts.card.evaluation)) if facts.card else [],
+        evaluation=list(_measured(facts.card.evaluation)) if facts.card else [],
         longest_s=max((seconds for _, seconds in facts.steps), default=0.0) or 1.0,
         total_s=sum(seconds for _, seconds in facts.steps),
     )
@@ -130,13 +130,23 @@ def _duration(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Flatten a card's free-form figures to lines of name and value."""
-    for key, value in values.items():
-        name = f"{before}{str(key).replace('_', ' ')}"
+def _measured(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Pick the lines of a card's free-form figures that fit on a page: plain values, and values with their interval."""
+    for key, value in evaluation.items():
+        name = str(key).replace("_", " ")
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{name}, ")
-        elif isinstance(value, list | tuple):
-            yield name, ", ".join(str(v) for v in value)
-        else:
+            figures = {k: _with_interval(v) for k, v in value.items()}
+            if all(words is not None for words in figures.values()):
+                yield from ((f"{name}: {str(k).replace('_', ' ')}", str(words)) for k, words in figures.items())
+        elif not isinstance(value, list | tuple):
             yield name, str(value)
+
+
+def _with_interval(value: Any) -> str | None:
+    """Write a plain value, or ``{"value": 0.9, "interval_95": [0.8, 1.0]}``; None for anything else."""
+    if isinstance(value, str | int | float):
+        return str(value)
+    if isinstance(value, Mapping) and set(value) == {"value", "interval_95"}:
+        low, high = value["interval_95"]
+        return f"{value['value']} (95 % interval {low} to {high})"
+    return None
