@@ -44,7 +44,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("dimse.max_pdu_kb", 1024, "Largest PDU that we take, KB; a longer one ends the association."),
     Setting("dimse.max_instance_mb", 1024, "Largest instance that we take, MB."),
     Setting("dimse.max_associations", 32, "Associations at a time."),
-    Setting("dimse.max_associations_per_peer", 16, "Associations at a time from one address."),
+    Setting("dimse.max_associations_per_peer", 32, "Associations at a time from one address."),
     Setting("dimse.idle_s", 60, "An association without traffic is ended after this time, seconds."),
     Setting("study.quiet_s", 3.0, "A study is complete when nothing of it came for this time, seconds."),
     Setting("study.force_s", 900.0, "A study is complete at the latest this time after its first instance, seconds."),
@@ -56,7 +56,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("queue.lease_s", 30.0, "A worker that gives no sign for this time loses its job, seconds."),
     Setting("queue.max_attempts", 4, "Attempts before a job is set aside for a person (dead letter)."),
     Setting("queue.backoff_s", 2.0, "Wait before the second attempt, seconds; doubles with each further one."),
-    Setting("queue.ageing_s", 120.0, "A waiting job rises by one priority after each such time, seconds."),
+    Setting("queue.ageing_s", 600.0, "A waiting job rises by one priority after each such time, seconds."),
     Setting(
         "worker.processes", 1, "Inference processes that osler serve starts; 0: none, osler worker runs elsewhere."
     ),

@@ -24,6 +24,7 @@ import pydicom
 from osler.domain.codes import Code
 from osler.domain.findings import Finding, ModelVersion
 from osler.domain.states import AgeBand, Priority
+from osler.errors import InputRejected
 
 # ------------------------------------------------------------------------------------------------ models
 
@@ -195,6 +196,10 @@ class Model(Protocol):
 class BatchModel(Model, Protocol):
     """A model that reads several cases faster together than one by one."""
 
-    def predict_batch(self, cases: Sequence[Case]) -> Sequence[Prediction]:
-        """Read up to ``card.max_batch`` cases; one prediction for each, in order."""
+    def predict_batch(self, cases: Sequence[Case]) -> Sequence[Prediction | InputRejected]:
+        """Read up to ``card.max_batch`` cases; one answer for each, in order.
+
+        A case that cannot be read is answered with the error that ``predict`` would raise. Raising it instead costs
+        the whole batch: its cases are then read again one by one.
+        """
         ...

@@ -1,5 +1,6 @@
 """A hub as its user runs it: ``osler init``, ``osler serve``, in processes of their own."""
 
+import contextlib
 import json
 import os
 import signal
@@ -105,7 +106,8 @@ class RunningHub:
     def kill(self) -> None:
         """End it as a power cut would."""
         if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
 

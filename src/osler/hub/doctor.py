@@ -13,6 +13,7 @@ from typing import Literal
 from pynetdicom import AE
 
 from osler.config import Config, Destination, split_address
+from osler.domain.states import JobState
 from osler.errors import OslerError
 from osler.hub.cards import greet
 from osler.hub.opening import master_key_file, open_stores
@@ -36,8 +37,10 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
     yield _guarded("keys", lambda: _keys(config, environ))
     yield _guarded("disk", lambda: _disk(config))
     yield from _ledger(config, environ)
+    served: list[str] = []
     for name in config.items("models.enabled"):
-        yield _guarded(f"model {name}", partial(_model, config, name))
+        yield _guarded(f"model {name}", partial(_model, config, name, served))
+    yield _guarded("waiting jobs", partial(_waiting, config, environ, served))
     for destination in config.destinations:
         yield _guarded(f"destination {destination.name}", partial(_destination, config, destination))
 
@@ -86,8 +89,20 @@ def _ledger(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
         yield Check("database", "wrong", str(error))
 
 
-def _model(config: Config, name: str) -> Check:
+def _waiting(config: Config, environ: Mapping[str, str], served: list[str]) -> Check:
+    """Look for jobs of a model, or of a version, that is not in use any more."""
+    with open_stores(config, environ) as stores:
+        waiting = {e.model for e in stores.queue.entries(states=(JobState.SCHEDULED,))}
+    orphans = sorted(waiting - set(served))
+    if orphans:
+        words = f"jobs wait for {', '.join(orphans)}, which models.enabled does not bring: enable it, or discard them"
+        return Check("waiting jobs", "warn", words)
+    return Check("waiting jobs", "ok", "every job has a model")
+
+
+def _model(config: Config, name: str, served: list[str]) -> Check:
     hello = greet(config, name)
+    served.append(str(hello.card.model_version))
     version = f"{hello.card.model_version}, loads in {hello.seconds:.1f} s"
     if hello.sandbox.missing:
         return Check(f"model {name}", "warn", f"{version}; the sandbox lacks {', '.join(hello.sandbox.missing)}")

@@ -35,6 +35,7 @@ def set_up_logs(stream: TextIO, *, level: str = "warning", form: str = "auto") -
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+    logging.captureWarnings(True)  # pydicom's warnings quote the values that they warn of
     root = logging.getLogger()
     root.handlers[:] = [_NameOnly(stream)]
     root.setLevel(logging.ERROR)

@@ -7,6 +7,7 @@ of its resource in its key, so that a page sorted by date is read in order.
 import base64
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from osler.storage.tables import resource as resources
 from osler.storage.tables import resource_history as history
 from osler.storage.tables import resource_token as tokens
 
+_LOGICAL_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _TOKEN_KEY: Final = ("type", "parameter", "value", "date_at", "id")
 
 

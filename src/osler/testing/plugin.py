@@ -176,8 +176,8 @@ def _outline(selection: Selection) -> tuple[object, object]:
     return selection.cases, dict(selection.refused)
 
 
-def _alike(one: Prediction, other: Prediction) -> bool:
-    if [f.label for f in one.findings] != [f.label for f in other.findings]:
+def _alike(one: Prediction, other: Prediction | InputRejected) -> bool:
+    if isinstance(other, InputRejected) or [f.label for f in one.findings] != [f.label for f in other.findings]:
         return False
     pairs = zip(one.findings, other.findings, strict=True)
     if any(abs(a.probability - b.probability) > _TOLERANCE for a, b in pairs):

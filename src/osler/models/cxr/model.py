@@ -10,7 +10,7 @@ import onnxruntime
 import pydicom
 
 from osler.domain.findings import Finding
-from osler.errors import ContractViolation, Malformed, PluginError, UnsupportedKind
+from osler.errors import ContractViolation, InputRejected, Malformed, PluginError, UnsupportedKind
 from osler.models import read_card, read_weights
 from osler.models.cxr import selection
 from osler.models.cxr.pixels import READ_ERRORS, read_grey, without_text
@@ -86,29 +86,32 @@ class ChestRadiographModel:
         UnsupportedKind
             If the image looks like no chest radiograph at all, or is encoded in a way that is not read.
         """
-        return self.predict_batch([case])[0]
+        (answer,) = self.predict_batch([case])
+        if isinstance(answer, InputRejected):
+            raise answer
+        return answer
 
-    def predict_batch(self, cases: Sequence[Case]) -> Sequence[Prediction]:
-        """Read several images at once; raises as :meth:`predict` does, for the first case that fails."""
+    def predict_batch(self, cases: Sequence[Case]) -> Sequence[Prediction | InputRejected]:
+        """Read several images at once; a case that cannot be read is answered with its error."""
         if self._session is None:
             raise PluginError("the model is not loaded")
-        if not cases:
-            return []
-        batch = np.stack([to_tensor(read_grey(_read(case))) for case in cases])[:, None]
-        probabilities, activations, scores = self._session.run(list(OUTPUTS), {"image": batch})
-        return [
-            self._prediction(float(probability), activation, float(score))
-            for probability, activation, score in zip(probabilities, activations, scores, strict=True)
-        ]
+        tensors = [_tensor(case) for case in cases]
+        readable = [t for t in tensors if not isinstance(t, InputRejected)]
+        outputs = self._session.run(list(OUTPUTS), {"image": np.stack(readable)[:, None]}) if readable else [[], [], []]
+        read = iter(zip(*outputs, strict=True))
+        return [t if isinstance(t, InputRejected) else self._prediction(*next(read)) for t in tensors]
 
-    def _prediction(self, probability: float, activation: npt.NDArray[np.float32], score: float) -> Prediction:
+    def _prediction(
+        self, probability: np.float32, activation: npt.NDArray[np.float32], strangeness: np.float32
+    ) -> Prediction | UnsupportedKind:
+        score = float(strangeness)
         if not np.isfinite(score):
             raise ContractViolation("the out-of-distribution score is not a number")
         if score > self._ood_refusal_cut:
-            raise UnsupportedKind("the image does not look like a chest radiograph")
+            return UnsupportedKind("the image does not look like a chest radiograph")
         outputs = self._card.outputs
         return Prediction(
-            findings=tuple(Finding(o.label, o.code, probability, o.threshold, o.critical) for o in outputs),
+            findings=tuple(Finding(o.label, o.code, float(probability), o.threshold, o.critical) for o in outputs),
             heatmap=heatmap(activation),
             ood_score=score,
             outside_intended_use=("unlike the images that the model was trained on",) if score > self._ood_cut else (),
@@ -129,6 +132,13 @@ def heatmap(activation: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """
     positive = activation.clip(min=0)
     return (positive / max(float(positive.max()), 1.0)).astype(np.float32)
+
+
+def _tensor(case: Case) -> npt.NDArray[np.float32] | InputRejected:
+    try:
+        return to_tensor(read_grey(_read(case)))
+    except InputRejected as error:
+        return error
 
 
 def _read(case: Case) -> pydicom.Dataset:

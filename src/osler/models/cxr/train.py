@@ -137,7 +137,9 @@ def harder(images: Images, *, seed: int) -> Images:
 def ship(best: Candidate, parts: dict[str, Images], hard: Images) -> tuple[bytes, dict[str, float]]:
     """Decide temperature, threshold and cuts on validation; returns the network that has them, and the decisions."""
     weight = measure.weights_for(hard.label, REFERENCE_PREVALENCE)
-    temperature = measure.fit_temperature(best.scorer(hard.pixels)["logit"], hard.label, weight)
+    # On its own patients the smoothed network is under-confident, and the fit would sharpen it. Every other hospital
+    # makes a network over-confident, so it is never sharpened.
+    temperature = max(1.0, measure.fit_temperature(best.scorer(hard.pixels)["logit"], hard.label, weight))
     said = best.scorer(parts["validation"].pixels)
     probability = 1 / (1 + np.exp(-said["logit"] / temperature))
     familiarity = Familiarity.of(best.scorer(parts["train"].pixels)["features"])
