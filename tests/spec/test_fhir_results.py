@@ -376,6 +376,14 @@ def test_an_alert_is_about_the_report_and_the_critical_findings() -> None:
     assert about == [f"DiagnosticReport/{one('DiagnosticReport', found)['id']}", f"Observation/{critical['id']}"]
 
 
+def test_an_alert_says_that_it_is_outside_the_intended_use() -> None:
+    result = recorded(case(outside=("the age is not known",)))
+
+    told = communication(result, RAISED, patient_pseudonym="OSL-TEST0PATIENT")
+
+    assert "Outside the intended use of the model: the age is not known." in told["payload"][0]["contentString"]
+
+
 # ------------------------------------------------------------------------------------------- valid by definition
 
 HEADERS: dict[str, dict[str, Any]] = {

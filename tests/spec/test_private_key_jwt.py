@@ -97,6 +97,12 @@ def with_public_key_as_secret(content: dict[str, Any]) -> str:
     return f"{text}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
 
 
+def escaped(content: dict[str, Any]) -> str:
+    """Sign claims whose JSON is in ASCII, where a surrogate can stand by itself."""
+    protected = {"alg": "RS384", "kid": RSA.kid}
+    return jws.serialize_compact(protected, json.dumps(content).encode(), RSA, algorithms=["RS384"])
+
+
 def tampered(text: str) -> str:
     head, body, signature = text.split(".")
     return ".".join((head, encoded(json.loads(base64.urlsafe_b64decode(body + "==")) | {"x": 1}), signature))
@@ -149,6 +155,10 @@ REFUSED: list[tuple[str, Callable[[str], str]]] = [
     ("jti missing", lambda c: signed(claims(c, jti=None))),
     ("jti is no string", lambda c: signed(claims(c, jti=["a"]))),
     ("jti empty", lambda c: signed(claims(c, jti=""))),
+    ("iss with half a character", lambda c: escaped(claims(c, iss="\ud800", sub="\ud800"))),
+    ("iss with NUL", lambda c: signed(claims(c, iss="a\0", sub="a\0"))),
+    ("jti with half a character", lambda c: escaped(claims(c, jti="\ud800"))),
+    ("jti with NUL", lambda c: signed(claims(c, jti="a\0b"))),
     ("jti too long", lambda c: signed(claims(c, jti="a" * 300))),
 ]
 
@@ -271,7 +281,10 @@ def test_a_parameter_twice_is_refused(http: httpx.Client, client_id: str) -> Non
     ],
 )
 def test_a_body_that_is_no_form_of_ours(http: httpx.Client, headers: Any, content: bytes, status: int) -> None:
-    assert http.post("/oauth/token", content=content, headers=headers).status_code == status
+    answer = http.post("/oauth/token", content=content, headers=headers)
+
+    assert (answer.status_code, answer.json()["error"]) == (status, "invalid_request")
+    assert answer.headers["cache-control"] == "no-store"
 
 
 def test_the_endpoint_takes_post_alone(http: httpx.Client) -> None:

@@ -192,6 +192,8 @@ KEPT, REMOVED, EMPTIED, DUMMY, MAPPED = "kept", "X", "Z", "D", "U"
 RULES = [
     ("number, binary", 0x00280010, "US", b"\x00\x02", KEPT),
     ("more numbers than the dictionary allows", 0x00280010, "US", b"SMITHS", REMOVED),
+    ("text in the place of numbers", 0x00189376, "US", b"JohnSmith!", REMOVED),
+    ("text in the place of a table", 0x00281201, "OW", b"JohnSmith^1957", DUMMY),
     ("number, decimal string", 0x00180050, "DS", b"1.25", KEPT),
     ("decimal string that is not one, type 2", 0x00180050, "DS", b"SMITH", EMPTIED),
     ("integer string", 0x00200013, "IS", b"12", KEPT),
@@ -199,6 +201,11 @@ RULES = [
     ("code string", 0x00185101, "CS", b"PA", KEPT),
     ("code string in lower case", 0x00185101, "CS", b"Smith", EMPTIED),
     ("code string with a date in it", 0x00185101, "CS", b"PA 19570312", EMPTIED),
+    ("code string that is a name", 0x00185101, "CS", b"SMITH", EMPTIED),
+    ("code string that is a name, in two words", 0x00180022, "CS", b"SMITH JOHN", EMPTIED),
+    ("code string that is a number", 0x00180022, "CS", b"7391846205", EMPTIED),
+    ("code strings of the standard", 0x00080008, "CS", b"DERIVED\\SECONDARY\\MIN IP\\CT_SOM5 SPI", KEPT),
+    ("integer string beyond what an integer string holds", 0x00200012, "IS", b"7391846205", EMPTIED),
     ("body part of PS3.16", 0x00180015, "CS", b"CHEST", KEPT),
     ("body part in words of PS3.16", 0x00180015, "CS", b"UPPER LEG_FOOT", KEPT),
     ("body part as devices write it", 0x00180015, "CS", b"Chest PA", KEPT),
@@ -235,6 +242,13 @@ def test_unknown_means_remove(name: str, tag: int, vr: str, value: bytes, expect
         assert value not in safe.content or vr == "UL"
 
 
+def test_of_several_code_strings_the_one_that_is_a_name_loses_its_place() -> None:
+    safe = deidentified(planted(0x00080008, "CS", b"ORIGINAL\\PRIMARY\\SMITH JOHN\\AXIAL", depth=0))
+    image_type = pydicom.dcmread(io.BytesIO(safe.content)).ImageType
+    assert image_type == ["ORIGINAL", "PRIMARY", "UNKNOWN", "AXIAL"]
+    assert b"SMITH" not in safe.content
+
+
 CODES = [
     (
         "known code, its meaning is written anew",
@@ -243,7 +257,13 @@ CODES = [
         b"of Mr Smith",
         ("71388002", "SCT", "Procedure (procedure)"),
     ),
-    ("code that no context group has", b"99999999", b"SCT", b"of Mr Smith", ("99999999", "SCT", "99999999")),
+    ("code that no context group has", b"44054006", b"SCT", b"of Mr Smith", ("44054006", "SCT", "44054006")),
+    ("number without the check digit of its scheme", b"99999999", b"SCT", b"Smith", ("261665006", "SCT", "Unknown")),
+    ("number of a patient as a code", b"7391846205", b"SCT", b"Smith", ("261665006", "SCT", "Unknown")),
+    ("LOINC code", b"2951-2", b"LN", b"Smith", ("2951-2", "LN", "2951-2")),
+    ("LOINC code with a wrong check digit", b"2951-3", b"LN", b"Smith", ("261665006", "SCT", "Unknown")),
+    ("name as a unit", b"SmithJohn", b"UCUM", b"Smith", ("261665006", "SCT", "Unknown")),
+    ("number as a code of DICOM", b"739184", b"DCM", b"Smith", ("261665006", "SCT", "Unknown")),
     ("code of a local scheme", b"SMITH", b"99LOCAL", b"Smith", ("261665006", "SCT", "Unknown")),
     ("value without the form of its scheme", b"SMITH", b"SCT", b"Smith", ("261665006", "SCT", "Unknown")),
     ("code without a value", b"", b"DCM", b"Smith", ("261665006", "SCT", "Unknown")),

@@ -79,6 +79,8 @@ class TokenEndpoint:
                 headers["www-authenticate"] = 'Basic realm="osler"'
             elif refused.status == 429:
                 headers["retry-after"] = str(int(_WINDOW_S))
+            elif refused.status == 408:
+                headers["connection"] = "close"
             return _json({"error": refused.error, "error_description": str(refused)}, refused.status, headers)
 
     def _issue(self, request: Request, form: Pairs) -> Response:

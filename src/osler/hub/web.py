@@ -1,5 +1,6 @@
 """The HTTP side of a running hub."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -7,12 +8,51 @@ from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from osler.config import split_address
 from osler.errors import ConfigError
 
 _START_S: Final = 15.0
 _MAX_HEADER_BYTES: Final = 64 * 1024
+
+
+class _Patient(H11Protocol):
+    """HTTP/1.1 whose patience ends: a connection that does not bring a whole request head in time is closed."""
+
+    head_s = 10.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._wait()
+
+    def handle_events(self) -> None:
+        """Stop waiting when a request has begun, and begin again after its answer."""
+        answering = self.cycle is not None and not self.cycle.response_complete
+        super().handle_events()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._waiting.cancel()
+        elif answering:
+            self._wait()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        self._waiting.cancel()
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._waiting.cancel()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._waiting = self.loop.call_later(self.head_s, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
 
 
 class WebServer:
@@ -23,9 +63,11 @@ class WebServer:
     app : ASGI application
     address : str
         HOST:PORT; port 0 takes a free one.
+    head_s : float
+        Longest time for the head of a request, seconds.
     """
 
-    def __init__(self, app: ASGIApp, address: str) -> None:
+    def __init__(self, app: ASGIApp, address: str, *, head_s: float = _Patient.head_s) -> None:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -38,7 +80,8 @@ class WebServer:
                 timeout_keep_alive=15,
                 timeout_graceful_shutdown=10,
                 h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
-                http="h11",
+                http=type("Patient", (_Patient,), {"head_s": head_s}),
+                proxy_headers=False,  # else any peer on loopback could say which address it has
             )
         )
         host, port = split_address(address)

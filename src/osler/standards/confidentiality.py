@@ -80,5 +80,15 @@ def _rows(name: str) -> Iterator[dict[str, str]]:
 @cache
 def body_parts() -> frozenset[str]:
     """Return the values of Body Part Examined (0018,0015) that PS3.16 table L-1 defines."""
-    text = files("osler.standards").joinpath("data", "ps3.16-body-parts.txt").read_text(encoding="ascii")
+    return _words("ps3.16-body-parts.txt")
+
+
+@cache
+def code_words() -> frozenset[str]:
+    """Return the words that code strings (CS) of image IODs are made of (PS3.3, defined terms)."""
+    return _words("ps3.3-code-words.txt")
+
+
+def _words(name: str) -> frozenset[str]:
+    text = files("osler.standards").joinpath("data", name).read_text(encoding="ascii")
     return frozenset(text.splitlines()[1:])

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from osler.errors import ConfigError
+from osler.storage import Database, migrate
+from osler.storage.blobs import FolderBlobs
+from osler.storage.database import sqlite_url
 from osler.storage.private_files import read_private, write_private
 
 
@@ -36,3 +39,19 @@ def test_a_missing_file_or_folder_is_named(tmp_path: Path) -> None:
         read_private(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="nowhere"):
         write_private(tmp_path / "nowhere" / "key", b"secret")
+
+
+def test_the_ledger_and_the_blobs_are_for_their_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "made by somebody, open to all"
+    folder.mkdir(mode=0o755)
+    database = Database(sqlite_url(folder / "osler.db"))
+    migrate.upgrade(database)
+    FolderBlobs(folder / "blobs" / "identified")
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in folder.rglob("*")}
+    database.close()
+    assert {name: mode for name, mode in modes.items() if name.startswith("osler.db")} == {
+        "osler.db": 0o600,
+        "osler.db-wal": 0o600,
+        "osler.db-shm": 0o600,
+    }
+    assert modes["identified"] == modes["incoming"] == 0o700

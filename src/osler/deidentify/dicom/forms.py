@@ -10,8 +10,9 @@ DICOM PS3.5 table 6.2-1 (value representations); PS3.3 (defined terms)
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
-from osler.standards.confidentiality import body_parts
+from osler.standards.confidentiality import body_parts, code_words
 
 BODY_PART_EXAMINED = 0x00180015
 LUT_DATA = 0x00283006
@@ -95,12 +96,15 @@ KNOWN_TEXT: Mapping[int, re.Pattern[bytes]] = {
 }
 """Attributes of a text value representation, with the values that are kept."""
 
-_CODE_STRING = re.compile(rb"(?!.*[0-9]{6})[A-Z0-9_ ]{0,17}(?:\\[A-Z0-9_ ]{0,17})*\0?", re.DOTALL)
+_CODE_STRING = re.compile(rb"[A-Z0-9_ ]{0,17}\0?")
+_SHORT_CODE = re.compile(r"[A-Z0-9]{1,2}|[A-Z]{0,3}[0-9]{1,3}[A-Z]{0,2}|[0-9]{2}(?:CMX[0-9]{2}CM|INX[0-9]{2}IN)")
+"""A word of a code string that is too short to name anybody, or the size of a cassette."""
 _DECIMAL = rb" {0,16}(?:[+-]?(?:[0-9]{1,16}(?:\.[0-9]{0,16})?|\.[0-9]{1,16})(?:[eE][+-]?[0-9]{1,3})?)? {0,16}"
 _INTEGER = rb" {0,12}(?:[+-]?[0-9]{1,12})? {0,12}"
 _DECIMAL_STRING = re.compile(rb"%s(?:\\%s)*\0?" % (_DECIMAL, _DECIMAL))
 _INTEGER_STRING = re.compile(rb"%s(?:\\%s)*\0?" % (_INTEGER, _INTEGER))
-_STRINGS = {"CS": _CODE_STRING, "DS": _DECIMAL_STRING, "IS": _INTEGER_STRING}
+_MAX_INTEGER = 2**31 - 1
+_LETTERS = re.compile(rb"(?:[0-9 ^=_.,'!-]*[A-Za-z]){6}[A-Za-z0-9 ^=_.,'!-]*\0{0,7}")
 _NUMBER_BYTES = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "UV": 8, "SV": 8, "FL": 4, "FD": 8, "AT": 4}
 _BINARY_BYTES = {"OB": 1, "OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
@@ -139,14 +143,17 @@ def is_harmless(tag: int, vr: str, value: bytes, *, most: int = 0) -> bool:
         return True
     size = _NUMBER_BYTES.get(vr)
     if size is not None:
-        return len(value) % size == 0 and (not most or len(value) <= most * size)
+        return len(value) % size == 0 and (not most or len(value) <= most * size) and not _spells(value)
     if tag == BODY_PART_EXAMINED:
         return _is_body_part(value)
-    form = _STRINGS.get(vr)
-    if form is not None:
-        return form.fullmatch(value) is not None
+    if vr == "CS":
+        return all(map(is_code, value.split(b"\\")))
+    if vr == "DS":
+        return _DECIMAL_STRING.fullmatch(value) is not None
+    if vr == "IS":
+        return _is_integers(value)
     if vr in _BINARY_BYTES:
-        return tag in BINARY and len(value) % _BINARY_BYTES[vr] == 0
+        return tag in BINARY and len(value) % _BINARY_BYTES[vr] == 0 and not _spells(value)
     known = KNOWN_TEXT.get(tag)
     return known is not None and known.fullmatch(value) is not None
 
@@ -157,6 +164,28 @@ _MORE_BODY_WORDS = frozenset(
         *("ANGIO", "CARDIAC", "AP", "PA", "LAT", "LATERAL", "VIEW", "VIEWS", "PORTABLE", "ADULT", "CHILD", "PEDIATRIC"),
     )
 )
+
+
+def _spells(value: bytes) -> bool:
+    """Whether the bytes of binary numbers are letters from the first to the last: a text in the place of numbers."""
+    return _LETTERS.fullmatch(value) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_code(value: bytes) -> bool:
+    """Whether one value of a code string is made of the standard's words; a name in capital letters is not."""
+    if not _CODE_STRING.fullmatch(value):
+        return False
+    words = re.split("[ _]+", value.decode("ascii").strip(" _\0"))
+    return all(not w or w in code_words() or w in body_parts() or _SHORT_CODE.fullmatch(w) for w in words)
+
+
+def _is_integers(value: bytes) -> bool:
+    """Whether all values are numbers that an IS may hold; what is larger is a number of a file or a person."""
+    if not _INTEGER_STRING.fullmatch(value):
+        return False
+    numbers = (v.strip(b" \0") for v in value.split(b"\\"))
+    return all(not n or -_MAX_INTEGER - 1 <= int(n) <= _MAX_INTEGER for n in numbers)
 
 
 def _is_body_part(value: bytes) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydicom.datadict import keyword_for_tag
 
 from osler.deidentify.dicom.coded import UNKNOWN, safe_code
-from osler.deidentify.dicom.forms import dummy, is_harmless
+from osler.deidentify.dicom.forms import BODY_PART_EXAMINED, dummy, is_code, is_harmless
 from osler.deidentify.dicom.profile import Action, Rule, rule
 from osler.domain.codes import Code
 from osler.domain.identifiers import Identity, PseudonymKind
@@ -211,8 +211,20 @@ class Rewriter:
             self._uids(token, what)
         elif vr and is_harmless(token.tag, vr, self._data[token.value : token.end], most=what.most):
             self._keep(token)
+        elif vr == "CS" and token.tag != BODY_PART_EXAMINED:
+            self._codes_of(token, what)
         else:
             self._replace(token, what, what.otherwise)
+
+    def _codes_of(self, token: Token, what: Rule) -> None:
+        """Keep the values of a code string that are the standard's; another one loses its place to a dummy."""
+        known = [(value, is_code(value)) for value in self._data[token.value : token.end].split(b"\\")]
+        if not any(value.strip(b" \0") and is_known for value, is_known in known):
+            self._replace(token, what, what.otherwise)
+            return
+        self.actions[what.clause] += 1
+        values = (value.rstrip(b"\0") if is_known else dummy("CS") for value, is_known in known)
+        self._write(token.encoding.element(token.tag, "CS", b"\\".join(values)))
 
     @staticmethod
     def _vr(token: Token, what: Rule) -> str:
