@@ -22,16 +22,18 @@ from osler.testing.peers import Pacs, Pager
 KILLS = int(os.environ.get("OSLER_TEST_KILLS", "6"))
 SEED = int(os.environ.get("OSLER_TEST_SEED", "20261124"))
 LONGEST_WAIT_S = 2.5
+MOST_AHEAD = 20
 
 
 class Sender:
-    """Sends new studies without end, and remembers what was acknowledged."""
+    """Sends new studies without end, at most so many ahead of the PACS, and remembers what was acknowledged."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, pacs: Pacs) -> None:
         self.acknowledged: set[str] = set()
         self.sent = 0
         self._folder = folder
         self._port = port
+        self._pacs = pacs
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sender")
         self._thread.start()
@@ -42,6 +44,9 @@ class Sender:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            if len(self.acknowledged) - len(set(self._pacs.received)) > MOST_AHEAD:
+                self._stopping.wait(0.05)
+                continue
             patient = f"MRN-{self.sent}"
             path = radiograph(self._folder, f"{self.sent}.dcm", PatientID=patient, AccessionNumber=f"A{self.sent}")
             self.sent += 1
@@ -76,7 +81,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_published_twice(
     chance = random.Random(SEED)
     quick = "[publish]\nbackoff_s = 0.2\n[queue]\nlease_s = 2\nbackoff_s = 0.2\nmax_attempts = 50\n"
     hub = make_hub(quick + destination_pacs(pacs.address, "PACS") + destination_pager(pager)).start()
-    sender = Sender(tmp_path / "studies", hub.dimse_port)
+    sender = Sender(tmp_path / "studies", hub.dimse_port, pacs)
     try:
         for _ in range(KILLS):
             time.sleep(chance.uniform(0.0, LONGEST_WAIT_S))
