@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from osler.audit import AuditLog
     from osler.storage import Database
     from osler.vault import KeyRing, Vault
+
+# A loaded machine is no fault of the code: no example fails for its time.
+settings.register_profile("osler", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("osler")
 
 REQUIRE_PEERS = os.environ.get("OSLER_REQUIRE_PEERS") == "1"
 

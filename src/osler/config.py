@@ -3,11 +3,13 @@
 What is unknown or of the wrong type stops the start, with the line at fault.
 """
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from osler.errors import ConfigError
 
@@ -22,7 +24,6 @@ class Setting:
     default: Value
     help: str
     choices: tuple[str, ...] = ()
-    secret: bool = False
 
     @property
     def variable(self) -> str:
@@ -135,7 +136,7 @@ DESTINATION_NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings that are in force, and where each came from."""
+    """The settings that are in force, and where each came from: ``FILE:LINE``, a variable, the command line."""
 
     data_dir: Path
     values: Mapping[str, Value]
@@ -200,9 +201,9 @@ def load(
     origins = dict.fromkeys(values, "default")
     destinations: tuple[Destination, ...] = ()
     if path.is_file():
-        from_file, destinations = _read_file(path)
+        from_file, lines, destinations = _read_file(path)
         values |= from_file
-        origins |= dict.fromkeys(from_file, str(path))
+        origins |= lines
     elif named is not None:
         raise ConfigError(f"{path}: there is no such configuration file")
     from_environ = _read_environ(environ)
@@ -211,12 +212,12 @@ def load(
     for name, value in (given or {}).items():
         values[name] = _checked(_BY_NAME[name], value, "command line")
         origins[name] = "command line"
-    _check_meaning(values, destinations)
+    _check_meaning(values, origins, destinations)
     return Config(data_dir.absolute(), values, origins, destinations)
 
 
-def split_address(address: str) -> tuple[str, int]:
-    """Split ``HOST:PORT`` (``[::1]:104`` for IPv6).
+def split_address(address: str, where: str = "") -> tuple[str, int]:
+    """Split ``HOST:PORT`` (``[::1]:104`` for IPv6); ``where`` begins the message of the error.
 
     Raises
     ------
@@ -226,7 +227,7 @@ def split_address(address: str) -> tuple[str, int]:
     host, colon, port = address.rpartition(":")
     host = host.strip("[]")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise ConfigError(f"{address!r} is not HOST:PORT")
+        raise ConfigError(f"{where}{address!r} is not HOST:PORT")
     return host, int(port)
 
 
@@ -241,14 +242,20 @@ def _default_data_dir(environ: Mapping[str, str]) -> Path:
     return Path(base) / "osler"
 
 
-def _read_file(path: Path) -> tuple[dict[str, Value], tuple[Destination, ...]]:
-    source = path.read_text(encoding="utf-8")
+def _read_file(path: Path) -> tuple[dict[str, Value], dict[str, str], tuple[Destination, ...]]:
     try:
+        source = path.read_text(encoding="utf-8")
         document = tomllib.loads(source)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: the file is not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
     lines = source.splitlines()
     values: dict[str, Value] = {}
+    origins: dict[str, str] = {}
     for section, content in document.items():
         if section == "destination":
             continue
@@ -258,8 +265,8 @@ def _read_file(path: Path) -> tuple[dict[str, Value], tuple[Destination, ...]]:
             name, where = f"{section}.{key}", _at(path, lines, section, key)
             if name not in _BY_NAME:
                 raise ConfigError(f"{where}: unknown setting {name!r}{_suggestion(name)}")
-            values[name] = _checked(_BY_NAME[name], value, where)
-    return values, _read_destinations(document.get("destination", []), path, lines)
+            values[name], origins[name] = _checked(_BY_NAME[name], value, where), where
+    return values, origins, _read_destinations(document.get("destination", []), path, lines)
 
 
 def _read_destinations(tables: Any, path: Path, lines: list[str]) -> tuple[Destination, ...]:
@@ -292,6 +299,7 @@ def _read_destination(table: Mapping[str, Any], path: Path, lines: list[str], st
             raise ConfigError(f"{where}: a destination of kind {kind!r} needs {key!r}")
     if table.get("when", "always") not in ("always", "critical"):
         raise ConfigError(f"{where}: when must be always or critical")
+    _check_receiver(kind, table, f"{path}:{_line_of(lines, 'url' if kind == 'webhook' else 'address', start)}")
     default_when = "always" if kind == "dicom" else "critical"
     return Destination(**{"when": default_when, **table, "recipients": tuple(table.get("recipients", ()))})
 
@@ -335,22 +343,36 @@ def _checked(setting: Setting, value: Any, where: str) -> Value:
         raise ConfigError(f"{where}: {setting.name} must be {kind}")
     if setting.choices and value not in setting.choices:
         raise ConfigError(f"{where}: {setting.name} must be one of {', '.join(setting.choices)}")
-    if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
-        raise ConfigError(f"{where}: {setting.name} must not be negative")
+    if isinstance(value, int | float) and not isinstance(value, bool) and not 0 <= value < math.inf:
+        raise ConfigError(f"{where}: {setting.name} must {'not be negative' if value < 0 else 'be finite'}")
     return float(value) if isinstance(default, float) else value
 
 
-def _check_meaning(values: Mapping[str, Value], destinations: tuple[Destination, ...]) -> None:
+def _check_receiver(kind: str, table: Mapping[str, Any], where: str) -> None:
+    if kind != "webhook":
+        split_address(table["address"], f"{where}: address ")
+    elif not table["url"].startswith(("http://", "https://")) or not urlsplit(table["url"]).hostname:
+        raise ConfigError(f"{where}: url must be http://HOST... or https://HOST...")
+
+
+def _check_meaning(
+    values: Mapping[str, Value], origins: Mapping[str, str], destinations: tuple[Destination, ...]
+) -> None:
+    def wrong(name: str, words: str) -> ConfigError:
+        return ConfigError(f"{origins[name]}: {name} {words}")
+
     for name in ("http.address", "dimse.address"):
-        split_address(str(values[name]))
-    for destination in destinations:
-        if destination.address:
-            split_address(destination.address)
+        split_address(str(values[name]), f"{origins[name]}: {name} ")
     if not str(values["storage.database"]).startswith(("sqlite", "postgresql://")):
-        raise ConfigError("storage.database must be sqlite or postgresql://...")
-    title = str(values["dimse.ae_title"])
-    if not 1 <= len(title.strip()) <= 16:
-        raise ConfigError("dimse.ae_title must have 1 to 16 characters")
+        raise wrong("storage.database", "must be sqlite or postgresql://...")
+    if "://" in str(values["storage.blobs"]):
+        raise wrong("storage.blobs", "must be folder, or the path of a folder")
+    if not 1 <= len(str(values["dimse.ae_title"]).strip()) <= 16:
+        raise wrong("dimse.ae_title", "must have 1 to 16 characters")
+    for destination in destinations:
+        host = urlsplit(destination.url).hostname or destination.address.rpartition(":")[0]
+        if destination.kind != "dicom" and host not in values["alert.allowed_hosts"]:  # type: ignore[operator]
+            raise wrong("alert.allowed_hosts", f"{host!r} of destination {destination.name!r} is not among them")
 
 
 def _at(path: Path, lines: list[str], section: str, key: str) -> str:
@@ -360,7 +382,7 @@ def _at(path: Path, lines: list[str], section: str, key: str) -> str:
 
 def _line_of(lines: list[str], key: str, start: int) -> int:
     for number, line in enumerate(lines[start:], start + 1):
-        if line.split("=")[0].strip() == key:
+        if line.split("=")[0].strip().rpartition(".")[2] == key:
             return number
     return max(start, 1)
 

@@ -311,6 +311,7 @@ class Pipeline:
         outcome: int = 0,
         **detail: str | int | float,
     ) -> None:
+        log.info(event, study=study, **detail)
         self.stores.audit.append(
             connection,
             AuditRecord(

@@ -243,7 +243,7 @@ def test_an_instance_arrives_as_it_was_sent(scp: StorageScp, hub: Hub) -> None:
         assert store("1.2.3.4", content) == (0, "")
     (received,) = hub.kept
     assert received.content == part10(
-        content, sop_class_uid=CT, sop_instance_uid="1.2.3.4", transfer_syntax_uid=EXPLICIT, calling_ae_title="SCU"
+        content, sop_class_uid=CT, sop_instance_uid="1.2.3.4", transfer_syntax_uid=EXPLICIT
     )
     assert received.source == "dimse:SCU"
     assert abs(received.received_at - time.time()) < PATIENCE_S

@@ -28,7 +28,7 @@ def test_file_then_environment_then_command_line(tmp_path: Path) -> None:
         given={"queue.max_attempts": 4},
     )
     assert config.number("study.quiet_s") == 7.0
-    assert config.origins["study.quiet_s"] == str(path)
+    assert config.origins["study.quiet_s"] == f"{path}:2"
     assert config.number("study.force_s") == 80.0
     assert config.integer("queue.max_attempts") == 4
     assert config.origins["queue.max_attempts"] == "command line"
@@ -51,6 +51,19 @@ def test_data_folder_by_argument_variable_or_xdg(tmp_path: Path) -> None:
         ("[publish]\nsecondary_capture = 1\n", 2, "true or false"),
         ("[models]\nage_policy = 'all'\n", 2, "one of intended, unknown, any"),
         ("[study]\nquiet_s = -1\n", 2, "must not be negative"),
+        ("[study]\nquiet_s = nan\n", 2, "must be finite"),
+        ("dimse.ae_title = 'A'\ndimse.colour = 'red'\n", 2, "unknown setting"),
+        ("[dimse]\naddress = 'nowhere'\n", 2, "dimse.address 'nowhere' is not HOST:PORT"),
+        ("[dimse]\nae_title = 'LONGER THAN SIXTEEN'\n", 2, "1 to 16 characters"),
+        ("[storage]\ndatabase = 'mysql://x'\n", 2, "must be sqlite or"),
+        ("[storage]\nblobs = 's3://bucket'\n", 2, "the path of a folder"),
+        ("[[destination]]\nname = 'a'\nkind = 'dicom'\naddress = 'pacs'\nae_title = 'P'\n", 4, "not HOST:PORT"),
+        ("[[destination]]\nname = 'a'\nkind = 'webhook'\nurl = 'ftp://x'\nsecret = 'y'\n", 4, "http://HOST"),
+        (
+            "[alert]\nallowed_hosts = []\n[[destination]]\nname='a'\nkind='webhook'\nurl='http://h/'\nsecret='y'\n",
+            2,
+            "'h' of destination 'a'",
+        ),
         ("colour = 'red'\n", 1, "unknown setting"),
         ("[study\n", 1, "line 1"),
         ("[study]\nquiet_s = 1\n\n[[destination]]\nname = 'a'\nkind = 'fax'\n", 4, "kind must be one of"),
@@ -115,3 +128,10 @@ def test_addresses(address: str, expected: tuple[str, int]) -> None:
 def test_what_is_not_an_address(address: str) -> None:
     with pytest.raises(ConfigError):
         split_address(address)
+
+
+def test_a_file_that_is_no_text_stops_the_start_at_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "osler.toml"
+    path.write_bytes(b"[site]\nname = '\xe9'\n")
+    with pytest.raises(ConfigError, match=r"osler\.toml:2: the file is not UTF-8"):
+        load({}, data_dir=tmp_path)

@@ -14,6 +14,8 @@ from osler.audit import AuditRecord
 from osler.cli.caller import Caller, DataDir, Json, emit
 from osler.errors import ConfigError
 
+_SHORTEST_SECRET = 8  # NIST SP 800-63B 5.1.1.1
+
 
 def add_commands(app: typer.Typer) -> None:
     """Add the groups."""
@@ -147,8 +149,8 @@ def read_secret(what: str, *, from_stdin: bool) -> str:
         secret = getpass.getpass(f"{what}: ")
         if getpass.getpass("Again: ") != secret:
             raise ConfigError("the two are not the same")
-    if len(secret) < 12:
-        raise ConfigError(f"{what.lower()}: 12 characters or more, please")
+    if len(secret) < _SHORTEST_SECRET:
+        raise ConfigError(f"{what.lower()}: {_SHORTEST_SECRET} characters or more, please")
     return secret
 
 

@@ -1,12 +1,13 @@
 """``osler alerts list|ack``."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from osler.cli.caller import Caller, DataDir, Json, emit
+from osler.domain.findings import Inference
 from osler.hub.publishing import make_publisher
 from osler.metrics import Metrics
 from osler.publish.alert import alerts
@@ -31,13 +32,14 @@ def list_alerts(
     caller: Caller = ctx.obj
     with caller.stores(data_dir) as stores, stores.database.read() as connection:
         found = alerts(connection, open_only=not everything)
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "id": a.id,
                 "state": "acknowledged" if a.acknowledged_at else "raised",
                 "study_uid": recorded_result(connection, a.inference_id).inference.study_instance_uid,
                 "raised_at": datetime.fromtimestamp(a.raised_at, UTC).isoformat(timespec="seconds"),
                 "level": a.level,
+                "findings": _findings(recorded_result(connection, a.inference_id).inference),
                 "acknowledged_by": a.acknowledged_by,
             }
             for a in found
@@ -46,7 +48,10 @@ def list_alerts(
     def draw(console: Console) -> None:
         for r in rows:
             by = f" by {r['acknowledged_by']}" if r["acknowledged_by"] else ""
-            console.print(f"{r['id']}  {r['raised_at']}  {r['state']}{by}  level {r['level']}  study {r['study_uid']}")
+            console.print(
+                f"{r['id']}  {r['raised_at']}  {r['state']}{by}  level {r['level']}  {', '.join(r['findings'])}"
+                f"  study {r['study_uid']}"
+            )
         if not rows:
             console.print("no alert is open")
 
@@ -66,5 +71,10 @@ def acknowledge(
     config = caller.config(data_dir)
     with caller.stores(data_dir) as stores:
         publisher = make_publisher(stores, config, metrics=Metrics(), owner="cli", person=caller.agent)
-        publisher.acknowledge(alert_id, by=who)
-    emit({"id": alert_id, "acknowledged_by": who}, as_json, lambda c: c.print(f"{alert_id} acknowledged by {who}"))
+        taken = publisher.acknowledge(alert_id, by=who).acknowledged_by  # who came first has it
+    emit({"id": alert_id, "acknowledged_by": taken}, as_json, lambda c: c.print(f"{alert_id} acknowledged by {taken}"))
+
+
+def _findings(inference: Inference) -> list[str]:
+    found = [f for result in inference.results for f in result.findings if f.critical and f.positive]
+    return list(dict.fromkeys(f"{f.label} {f.probability:.2f}" for f in found))

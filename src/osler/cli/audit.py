@@ -2,7 +2,7 @@
 
 import sys
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -56,7 +56,7 @@ def search(
         found = stores.audit.search(
             patient=patient, agent=agent, event=event, since=_time(since), until=_time(until), limit=limit
         )
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "seq": e.seq,
             "at": datetime.fromtimestamp(e.recorded_at, UTC).isoformat(timespec="seconds"),
@@ -68,7 +68,9 @@ def search(
         for e in found
     ]
 
-    emit_table(rows, as_json)
+    emit_table(
+        [row | {"resource": e.resource} for row, e in zip(rows, found, strict=True)] if as_json else rows, as_json
+    )
 
 
 def export(ctx: typer.Context, data_dir: DataDir = None) -> None:

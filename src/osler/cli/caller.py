@@ -1,19 +1,19 @@
 """What every command shares: the caller's environment, common options, and how a result is printed."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from osler import config as configuration
 from osler.audit import Agent
 from osler.config import Config, Value
+from osler.errors import OslerError
 from osler.hub.opening import open_stores
 from osler.stores import Stores
 
@@ -38,11 +38,13 @@ class Caller:
         """Load the configuration that is in force."""
         return configuration.load(self.environ, data_dir=data_dir, file=file, given=given)
 
-    @contextmanager
+    @contextlib.contextmanager
     def stores(self, data_dir: Path | None, file: Path | None = None) -> Iterator[Stores]:
-        """Open the data folder."""
+        """Open the data folder; what the command put on record stands in a signed checkpoint when it ends."""
         with open_stores(self.config(data_dir, file), self.environ) as stores:
             yield stores
+            with contextlib.suppress(OslerError):  # osler audit verify says what is wrong with it
+                stores.audit.checkpoint()
 
     @property
     def agent(self) -> Agent:
@@ -64,13 +66,15 @@ def emit(document: Any, as_json: bool, show: Callable[[Console], None]) -> None:
 
 
 def emit_table(rows: Sequence[Mapping[str, object]], as_json: bool) -> None:
-    """Print rows that have the same keys: as JSON, or as a table."""
+    """Print rows that have the same keys: as JSON, or as columns, of which nothing is cut off."""
 
     def draw(console: Console) -> None:
-        table = Table(*(rows[0] if rows else ("nothing there",)), box=None, pad_edge=False)
-        for row in rows:
-            table.add_row(*("" if value is None else str(value) for value in row.values()))
-        wide = max((len(str(v)) for row in rows for v in row.values()), default=0) * len(rows[0] if rows else ())
-        console.print(table, width=max(console.width, min(wide, 400)) if not console.is_terminal else None)
+        if not rows:
+            console.print("nothing there")
+            return
+        lines = [[*rows[0]], *(["" if value is None else str(value) for value in row.values()] for row in rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            console.print("  ".join(map(str.ljust, line, widths)).rstrip(), markup=False)
 
     emit(rows, as_json, draw)

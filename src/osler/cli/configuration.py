@@ -1,6 +1,8 @@
 """``osler config show|check``."""
 
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -8,6 +10,7 @@ from rich.table import Table
 
 from osler.cli.caller import Caller, ConfigFile, DataDir, Json, emit
 from osler.config import SETTINGS
+from osler.ingest.peers import AcceptList
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -25,14 +28,15 @@ def show(ctx: typer.Context, data_dir: DataDir = None, config: ConfigFile = None
     rows = [
         {
             "name": s.name,
-            "value": "(set)" if s.secret and settings.values[s.name] else settings.values[s.name],
+            "value": masked(settings.values[s.name]),
             "origin": settings.origins[s.name],
             "help": s.help,
         }
         for s in SETTINGS
     ]
     destinations = [
-        {"name": d.name, "kind": d.kind, "address": d.address or d.url, "when": d.when} for d in settings.destinations
+        {"name": d.name, "kind": d.kind, "address": d.address or host_of(d.url), "when": d.when}
+        for d in settings.destinations
     ]
     document: dict[str, Any] = {"data_dir": str(settings.data_dir), "settings": rows, "destinations": destinations}
 
@@ -54,8 +58,20 @@ def check(ctx: typer.Context, data_dir: DataDir = None, config: ConfigFile = Non
     """Check the configuration; an error names the line at fault and ends with 2."""
     caller: Caller = ctx.obj
     settings = caller.config(data_dir, config)
+    AcceptList(settings.items("dimse.accept"))
     emit(
         {"ok": True, "settings": len(settings.values), "destinations": len(settings.destinations)},
         as_json,
         lambda console: console.print(f"configuration ok: {len(settings.destinations)} destinations"),
     )
+
+
+def masked(value: object) -> object:
+    """Hide the password of a URL."""
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", value) if isinstance(value, str) else value
+
+
+def host_of(url: str) -> str:
+    """Return a URL without path and query, which may hold a token."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"

@@ -1,12 +1,14 @@
 """``osler models list|show|card``."""
 
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
 from rich.console import Console
 
-from osler.cli.caller import Json, emit
+from osler.cli.caller import Caller, DataDir, Json, emit
 from osler.errors import OslerError
 from osler.plugins import Card
 from osler.registry.local import ModelHandle, Registry
@@ -23,9 +25,9 @@ def add_commands(app: typer.Typer) -> None:
     app.add_typer(group, name="models")
 
 
-def list_models(as_json: Json = False) -> None:
+def list_models(ctx: typer.Context, data_dir: DataDir = None, as_json: Json = False) -> None:
     """List the installed models, and whether their weights are those of their cards."""
-    rows = [_row(handle) for handle in Registry().list()]
+    rows = [_row(handle) for handle in _registry(ctx, data_dir).list()]
 
     def draw(console: Console) -> None:
         for row in rows:
@@ -34,9 +36,9 @@ def list_models(as_json: Json = False) -> None:
     emit(rows, as_json, draw)
 
 
-def show(name: Name, as_json: Json = False) -> None:
+def show(ctx: typer.Context, name: Name, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Show what a model is, in short."""
-    handle = Registry().resolve(name)
+    handle = _registry(ctx, data_dir).resolve(name)
     found = handle.card
     document = _row(handle) | {
         "intended_use": found.intended_use,
@@ -59,10 +61,18 @@ def show(name: Name, as_json: Json = False) -> None:
     emit(document, as_json, lambda console: _print_yaml(console, document))
 
 
-def card(name: Name, as_json: Json = False) -> None:
+def card(ctx: typer.Context, name: Name, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Print the whole card: what it was trained on, what was measured, what it must not be used for."""
-    document = _card(Registry().resolve(name).card)
+    document = _card(_registry(ctx, data_dir).resolve(name).card)
     emit(document, as_json, lambda console: _print_yaml(console, document))
+
+
+def _registry(ctx: typer.Context, data_dir: Path | None) -> Registry:
+    """Return the models that are installed and those in the folders that the configuration names."""
+    caller: Caller = ctx.obj
+    folders = caller.config(data_dir).items("models.folders")
+    sys.path.extend(folder for folder in folders if folder not in sys.path)
+    return Registry([Path(folder) for folder in folders])
 
 
 def _row(handle: ModelHandle) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from osler.cli.caller import Json, emit, progress_console
+from osler.cli.caller import Caller, DataDir, Json, emit, progress_console
 from osler.config import split_address
 from osler.ingest.folder import Outcome, find_files
 from osler.ingest.folder import send as send_files
@@ -19,13 +19,19 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def send(
+    ctx: typer.Context,
     paths: Annotated[list[Path], typer.Argument(help="Files or folders.", exists=True)],
     to: Annotated[str, typer.Option("--to", help="HOST:PORT of the SCP.")],
     aet: Annotated[str, typer.Option("--aet", help="Called AE title.")] = "OSLER",
-    calling: Annotated[str, typer.Option("--calling", help="Calling AE title.")] = "OSLER_SEND",
+    calling: Annotated[
+        str | None, typer.Option("--calling", help="Calling AE title; else that of the configuration (dimse.ae_title).")
+    ] = None,
+    data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Send DICOM files with C-STORE. Ends with 3 when some were refused, with 1 when all were."""
+    """Send DICOM files with C-STORE. Ends with 3 when some were not taken or are not DICOM, with 1 when all."""
+    caller: Caller = ctx.obj
+    calling = calling or caller.config(data_dir).text("dimse.ae_title")
     with Progress(console=progress_console(), transient=True) as progress:
         task = progress.add_task("sending", total=sum(1 for _ in find_files(paths)))
         report = send_files(
@@ -49,5 +55,5 @@ def send(
         for f in report.files
     ]
     emit({"sent": sent, "files": rows}, as_json, draw)
-    if not report.complete:
+    if sent < len(report.files) or not sent:
         raise typer.Exit(3 if sent else 1)

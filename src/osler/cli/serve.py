@@ -5,14 +5,17 @@ import sys
 import threading
 from typing import Annotated
 
+import structlog
 import typer
 
-from osler.cli.caller import Caller, ConfigFile, DataDir, progress_console
+from osler.cli.caller import Caller, ConfigFile, DataDir
 from osler.config import Config, Value
 from osler.errors import IntegrityError
 from osler.hub.hub import Hub
 from osler.hub.logs import set_up_logs
 from osler.hub.opening import ROLES, open_stores
+
+log = structlog.get_logger(__name__)
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -50,20 +53,25 @@ def _run(caller: Caller, config: Config, roles: tuple[str, ...]) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    console = progress_console()
     with open_stores(config, caller.environ) as stores:
         hub = Hub(stores, config, roles=roles)
         hub.start()
         try:
-            if hub.scp is not None:
-                title = config.text("dimse.ae_title")
-                console.print(f"osler: DICOM {title}@{config.text('dimse.address').rpartition(':')[0]}:{hub.scp.port}")
-            if hub.web is not None:
-                console.print(f"osler: HTTP  {hub.web.url}/fhir/R4   health {hub.web.url}/health/ready")
-            console.print(f"osler: ready, roles {', '.join(roles)}; stop with Ctrl-C")
+            _announce(hub, config)
             while not stopping.wait(0.5) and not hub.broken.is_set():
                 pass
         finally:
             hub.stop()
         if hub.broken.is_set():
             raise IntegrityError("the hub stopped itself; the log says why, and osler doctor may say more")
+
+
+def _announce(hub: Hub, config: Config) -> None:
+    """Say where the hub listens, as a line of the log: whoever reads that by program reads this too."""
+    where: dict[str, str] = {}
+    if hub.scp is not None:
+        host = config.text("dimse.address").rpartition(":")[0]
+        where["dicom"] = f"{config.text('dimse.ae_title')}@{host}:{hub.scp.port}"
+    if hub.web is not None:
+        where["http"] = hub.web.url
+    log.info("ready", **where, roles=",".join(hub.roles))

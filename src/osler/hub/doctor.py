@@ -57,7 +57,9 @@ def _keys(config: Config, environ: Mapping[str, str]) -> Check:
         return Check("keys", "ok", "the master key comes from the environment")
     path = master_key_file(config.data_dir)
     if not path.is_file():
-        return Check("keys", "wrong", f"{path} is missing: osler init --data-dir {config.data_dir}")
+        return Check(
+            "keys", "wrong", f"{path} is missing: bring it back from its backup, or make a new hub with osler init"
+        )
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         return Check("keys", "wrong", f"others may read {path}: chmod 600 it")
     return Check("keys", "ok", f"{path}; keep a copy apart from the backups of the data folder")

@@ -58,8 +58,9 @@ class Hub:
     def __init__(self, stores: Stores, config: Config, *, roles: Iterable[str] = ROLES) -> None:
         self.roles = tuple(roles)
         unknown = set(self.roles) - set(ROLES)
-        if unknown:
-            raise ConfigError(f"unknown role {sorted(unknown)[0]!r}; the roles are {', '.join(ROLES)}")
+        if unknown or not self.roles:
+            wrong = f"unknown role {sorted(unknown)[0]!r}" if unknown else "no role is given"
+            raise ConfigError(f"{wrong}; the roles are {', '.join(ROLES)}")
         self.config = config
         self.stores = stores
         self.metrics = Metrics()
@@ -124,8 +125,10 @@ class Hub:
         steps = {
             "complete": (self._complete, 0.25, "deidentifier"),
             "deidentify": (self.pipeline.deidentify, 0.5, "deidentifier"),
-            "publish": (lambda: self.pipeline.publish(("fhir", "sr", "sc")), 0.5, "publisher"),
-            "alert": (lambda: self.pipeline.publish(("alert",)), 0.5, "publisher"),  # waits behind no slow PACS
+            # Alerts and the chart wait behind no slow PACS.
+            "alert": (lambda: self.pipeline.publish(("alert",)), 0.5, "publisher"),
+            "fhir": (lambda: self.pipeline.publish(("fhir",)), 0.5, "publisher"),
+            "pacs": (lambda: self.pipeline.publish(("sr", "sc")), 0.5, "publisher"),
             "escalate": (self.pipeline.publisher.escalate, 1.0, "publisher"),
             "checkpoint": (self._checkpoint, self.config.number("audit.checkpoint_s"), None),
         }
@@ -150,7 +153,7 @@ class Hub:
         if step == "infer":
             for worker, _ in self.workers:
                 worker.wake()
-        for name in ("publish", "alert") if step == "publish" else (step,):
+        for name in ("alert", "fhir", "pacs") if step == "publish" else (step,):
             if name in self._loops:
                 self._loops[name].wake()
 

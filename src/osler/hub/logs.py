@@ -39,6 +39,7 @@ def set_up_logs(stream: TextIO, *, level: str = "warning", form: str = "auto") -
     root = logging.getLogger()
     root.handlers[:] = [_NameOnly(stream)]
     root.setLevel(logging.ERROR)
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # what it would say, a delivery's reason says better
 
 
 class _NameOnly(logging.Handler):

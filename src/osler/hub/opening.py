@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import select
+
 from osler.audit import AuditLog, create_signing_key, read_signing_key
 from osler.config import Config
 from osler.errors import ConfigError
@@ -12,8 +14,9 @@ from osler.queue.embedded import EmbeddedQueue
 from osler.storage import Database, migrate
 from osler.storage.blobs import FolderBlobs
 from osler.storage.database import sqlite_url
-from osler.storage.private_files import sync_folder
+from osler.storage.private_files import sync_folder, write_private
 from osler.storage.resources import ResourceStore
+from osler.storage.tables import audit_head, data_key
 from osler.stores import Stores
 from osler.vault import KeyRing, Vault, create_master_key, read_master_key
 
@@ -42,24 +45,53 @@ def master_key_file(data_dir: Path) -> Path:
     return data_dir / "keys" / "master.key"
 
 
+def signing_key_file(data_dir: Path) -> Path:
+    """Return where the key lies that signs the audit log."""
+    return data_dir / "keys" / "audit.key"
+
+
 def create_data_dir(config: Config, environ: Mapping[str, str]) -> None:
-    """Make the folder, the keys and the database; what is there already is left as it is."""
+    """Make the folder, the keys and the database; what is there already is left as it is.
+
+    Raises
+    ------
+    ConfigError
+        If the folder cannot be made, or a key is gone that the database was made with: a new one would not open it.
+    """
     data_dir = config.data_dir
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name in ("keys", "audit", "blobs", "spool"):
-        (data_dir / name).mkdir(exist_ok=True, mode=0o700)
-    if not environ.get("OSLER_MASTER_KEY") and not master_key_file(data_dir).exists():
-        create_master_key(master_key_file(data_dir))
-    if not (data_dir / "keys" / "audit.key").exists():
-        create_signing_key(data_dir / "keys" / "audit.key")
     settings = data_dir / "osler.toml"
-    if not settings.exists():
-        settings.write_text(_FIRST_CONFIG, encoding="utf-8")
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in ("keys", "audit", "blobs", "spool"):
+            (data_dir / name).mkdir(exist_ok=True, mode=0o700)
+        if not settings.exists():
+            settings.touch(mode=0o600)  # the secrets of destinations will stand there
+            write_private(settings, _FIRST_CONFIG.encode())  # it may come to hold the secret of a webhook
+    except OSError as error:
+        raise ConfigError(f"{data_dir} cannot be made: {error.strerror}") from None
     database = open_database(config)
     try:
         migrate.upgrade(database)
+        _create_keys(database, data_dir, from_environ=bool(environ.get("OSLER_MASTER_KEY")))
     finally:
         database.close()
+
+
+def _create_keys(database: Database, data_dir: Path, *, from_environ: bool) -> None:
+    master, signing = master_key_file(data_dir), signing_key_file(data_dir)
+    with database.read() as connection:
+        sealed = connection.execute(select(data_key.c.id).limit(1)).first() is not None
+        signed = connection.execute(select(audit_head.c.id).limit(1)).first() is not None
+    if not from_environ and not master.exists() and not master.with_suffix(".new").exists():
+        if sealed:
+            raise ConfigError(f"{master} is missing, and the database was made with it: bring it back from its backup")
+        create_master_key(master)
+    if not signing.exists():
+        if signed:
+            raise ConfigError(
+                f"{signing} is missing, and the audit log was signed with it: bring it back from its backup"
+            )
+        create_signing_key(signing)
 
 
 def open_database(config: Config) -> Database:
@@ -80,15 +112,18 @@ def open_stores(config: Config, environ: Mapping[str, str]) -> Iterator[Stores]:
         If the folder was never made, or a key cannot be read.
     """
     data_dir = config.data_dir
-    if not (data_dir / "keys" / "audit.key").is_file():
-        raise ConfigError(f"{data_dir} is not an Osler data folder yet; make it with: osler init --data-dir {data_dir}")
+    if not signing_key_file(data_dir).is_file():
+        raise ConfigError(
+            f"{signing_key_file(data_dir)} is missing; if {data_dir} is not an Osler data folder yet, make it with: "
+            f"osler init --data-dir {data_dir}"
+        )
     database = open_database(config)
     try:
         migrate.check(database)
         keyring = _open_keyring(database, config, environ.get("OSLER_MASTER_KEY"))
         audit = AuditLog(
             database,
-            signing_key=read_signing_key(data_dir / "keys" / "audit.key"),
+            signing_key=read_signing_key(signing_key_file(data_dir)),
             checkpoints=data_dir / "audit" / "checkpoints.jsonl",
         )
         root = config.text("storage.blobs")

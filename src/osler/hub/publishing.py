@@ -111,8 +111,8 @@ class AuditWitness:
         """Note a delivery that did not arrive; only the last attempt is an event of its own."""
         gone = state is DeliveryState.FAILED
         self._metrics.delivery(entry.destination or "fhir", "failed" if gone else "put-off")
-        log.warning("delivery put off" if not gone else "delivery failed", kind=entry.kind,
-                    destination=entry.destination or "fhir", attempts=entry.attempts, reason=reason)  # fmt: skip
+        tell, words = (log.error, "delivery failed") if gone else (log.warning, "delivery put off")
+        tell(words, kind=entry.kind, destination=entry.destination or "fhir", attempts=entry.attempts, reason=reason)
         if gone:
             self._append(
                 connection,

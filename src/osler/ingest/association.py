@@ -233,12 +233,7 @@ class Association:
     def _file_meta(self, context_id: int, command: Command) -> bytes:
         if command.operation != messages.C_STORE_RQ:
             return b""
-        return file_meta(
-            command.sop_class_uid,
-            command.sop_instance_uid,
-            self._contexts[context_id][1],
-            self._peer.calling_ae_title,
-        )
+        return file_meta(command.sop_class_uid, command.sop_instance_uid, self._contexts[context_id][1])
 
     def _take(self, assembly: Assembly, context_id: int, header: int, fragment: memoryview) -> None:
         if context_id not in self._contexts:

@@ -14,7 +14,7 @@ from osler.domain.events import Received
 from osler.domain.identifiers import InstanceIdentity
 from osler.errors import DataSetMismatch, InputRejected, Malformed, OslerError, UnsupportedMediaType
 from osler.ingest.multipart import BodyLimits, MediaType, Multipart, parse_content_type
-from osler.standards.dicom import read_identity
+from osler.standards.dicom import read_identity, with_own_meta
 
 DICOM: Final = "application/dicom"
 
@@ -167,7 +167,7 @@ class Storing:
             identity = read_identity(content)
             if self._study_instance_uid not in ("", identity.study_instance_uid):
                 raise DataSetMismatch("the instance is not of the study that the address names")
-            self._accept(Received(identity, content, self._source, time.time()))
+            self._accept(Received(identity, with_own_meta(content, identity), self._source, time.time()))
         except OslerError as error:
             self._failed.append(StoreFailure(error.dimse_status, identity))
         else:

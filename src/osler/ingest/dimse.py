@@ -98,7 +98,9 @@ class StorageScp:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
             self._listener = socket.create_server((host, port), family=family, backlog=128)
         except OSError as error:
-            raise ConfigError(f"dimse.address: cannot listen on {host}:{port}: {error.strerror}") from None
+            raise ConfigError(
+                f"dimse.address: cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}"
+            ) from None
         self._listening = threading.Thread(target=self._listen, args=(self._listener,), name="dimse", daemon=True)
         self._listening.start()
 

@@ -161,6 +161,22 @@ def open_part10(content: bytes) -> EncodedDataset:
     UnsupportedKind
         If the transfer syntax is not known.
     """
+    at, uid = _meta_end(content)
+    return open_dataset(content, at, uid)
+
+
+def with_own_meta(content: bytes, instance: InstanceIdentity) -> bytes:
+    """Return a Part 10 file with preamble and file meta information of our own; the dataset stays as it is encoded.
+
+    So the same instance is the same file, whoever sends it by whatever way.
+    """
+    at, _ = _meta_end(content)
+    meta = file_meta(instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid)
+    return meta + content[at:]
+
+
+def _meta_end(content: bytes) -> tuple[int, str]:
+    """Return where the dataset of a Part 10 file begins, and its transfer syntax."""
     if content[128:132] != b"DICM":
         raise Malformed("not a DICOM Part 10 file")
     at, end, uid = 132, min(len(content), 132 + MAX_META_BYTES), ""
@@ -173,7 +189,7 @@ def open_part10(content: bytes) -> EncodedDataset:
             uid = _uid(content[value:at])
     if not uid:
         raise Malformed("the file meta information names no transfer syntax")
-    return open_dataset(content, at, uid)
+    return at, uid
 
 
 def open_dataset(data: bytes, start: int, transfer_syntax_uid: str) -> EncodedDataset:
@@ -294,7 +310,6 @@ def part10(
     sop_class_uid: str,
     sop_instance_uid: str,
     transfer_syntax_uid: str,
-    calling_ae_title: str = "",
 ) -> bytes:
     """Put a Part 10 file together around an encoded dataset, which is not looked at.
 
@@ -302,27 +317,23 @@ def part10(
     ----------
     dataset_bytes : bytes
     sop_class_uid, sop_instance_uid, transfer_syntax_uid : str
-    calling_ae_title : str
-        Written as Source Application Entity Title (0002,0016); left out when empty.
 
     Raises
     ------
     Malformed
-        If a UID is not one, or the AE title is not up to 16 printable ASCII characters.
+        If a UID is not one.
 
     References
     ----------
     DICOM PS3.10 table 7.1-1
     """
-    return b"".join((file_meta(sop_class_uid, sop_instance_uid, transfer_syntax_uid, calling_ae_title), dataset_bytes))
+    return b"".join((file_meta(sop_class_uid, sop_instance_uid, transfer_syntax_uid), dataset_bytes))
 
 
-def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, calling_ae_title: str = "") -> bytes:
+def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
     """Write an empty preamble and the file meta information (PS3.10 table 7.1-1)."""
     if not all(map(is_uid, (sop_class_uid, sop_instance_uid, transfer_syntax_uid))):
         raise Malformed("a UID is missing or is not one")
-    if len(calling_ae_title) > 16 or not (calling_ae_title.isascii() and calling_ae_title.isprintable()):
-        raise Malformed("the calling AE title is not one")
     values = [
         (0x00020001, "OB", b"\0\1"),
         (0x00020002, "UI", sop_class_uid.encode()),
@@ -331,8 +342,6 @@ def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: st
         (0x00020012, "UI", IMPLEMENTATION_CLASS_UID.encode()),
         (0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode()),
     ]
-    if calling_ae_title.strip():
-        values.append((0x00020016, "AE", calling_ae_title.strip().encode()))
     body = b"".join(EXPLICIT_LITTLE_ENDIAN.element(*value) for value in values)
     group_length = EXPLICIT_LITTLE_ENDIAN.element(0x00020000, "UL", len(body).to_bytes(4, "little"))
     return b"".join((b"\0" * 128, b"DICM", group_length, body))

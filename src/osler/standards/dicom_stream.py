@@ -21,7 +21,7 @@ from osler.errors import Malformed
 
 MAX_DEPTH = 64
 MAX_TOKENS = 1_000_000
-MAX_INFLATED_BYTES = 1 << 30
+MAX_INFLATED_BYTES = 1 << 28
 FREE_INFLATED_BYTES = 64 << 20
 MAX_INFLATE_RATIO = 200
 UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -157,7 +157,7 @@ def inflate(data: bytes, start: int) -> bytes:
     Raises
     ------
     Malformed
-        If the stream is damaged, incomplete, or grows past the bound: 1 GiB, or 200 times its size once over 64 MiB.
+        If the stream is damaged, incomplete, or grows past the bound: 256 MiB, or 200 times its size once over 64 MiB.
     """
     compressed = memoryview(data)[start:]
     limit = min(MAX_INFLATED_BYTES, max(FREE_INFLATED_BYTES, MAX_INFLATE_RATIO * len(compressed)))
