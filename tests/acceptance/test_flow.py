@@ -16,9 +16,10 @@ MakeHub = Callable[..., RunningHub]
 AIAST = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST")
 
 
-def store(need: Callable[..., str], hub: RunningHub, *paths: Path) -> None:
+def store(need: Callable[..., str], hub: RunningHub, *paths: Path, aet: str = "MODALITY") -> None:
     """Send files with dcmtk, as a modality would."""
-    command = [need("storescu"), "-aec", "OSLER", "127.0.0.1", str(hub.dimse_port), *map(str, paths)]
+    to = ["-aet", aet, "-aec", "OSLER", "127.0.0.1", str(hub.dimse_port)]
+    command = [need("storescu"), *to, *map(str, paths)]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
@@ -153,6 +154,7 @@ def test_the_same_again_changes_nothing_and_other_content_is_kept_apart(
     store(need, hub, path)
     hub.settled(1)
     store(need, hub, path)
+    store(need, hub, path, aet="ARCHIVE")
     header = pydicom.dcmread(path, stop_before_pixels=True)
     other = radiograph(
         tmp_path / "other",

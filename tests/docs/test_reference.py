@@ -37,6 +37,15 @@ def test_every_link_inside_the_docs_leads_somewhere() -> None:
     assert not broken
 
 
+def test_every_file_that_developers_md_names_is_there() -> None:
+    text = (ROOT / "DEVELOPERS.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests|src)/[\w/.]+)`", text)
+    named += [f"src/osler/{name}" for name in re.findall(r"`((?:\w+/)+\w+\.py|\w+\.py|\w+/(?:\w+/)*)`", text)
+              if not name.startswith(("tests/", "src/"))]  # fmt: skip
+    assert len(named) > 15
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
 def test_no_module_is_longer_than_the_ceiling() -> None:
     long = {
         str(path.relative_to(ROOT)): count
