@@ -162,7 +162,7 @@ class RunningHub:
         """Wait until so many deliveries have arrived and none is under way; return them."""
 
         def look() -> list[dict[str, Any]] | None:
-            rows = self.json("outbox", "list")
+            rows = self.json("outbox", "list", "--limit", "100000")
             done = [r for r in rows if r["state"] == "delivered"]
             return rows if len(done) >= deliveries and len(done) == len(rows) else None
 

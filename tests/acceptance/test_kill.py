@@ -109,7 +109,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_published_twice(
     assert len([d for d in deliveries if d["kind"] == "fhir"]) == len(documents)
     assert hub.fhir("DiagnosticReport")["total"] == len(documents)
     assert hub.fhir("Patient")["total"] == len(documents)
-    assert {j["state"] for j in hub.json("queue", "list")} == {"completed"}
+    assert {j["state"] for j in hub.json("queue", "list", "--limit", "100000")} == {"completed"}
     assert hub.stop() == 0
     assert hub.json("audit", "verify") == {
         "verified": True,

@@ -13,6 +13,7 @@ from osler.errors import NotFound
 from osler.publish.outbox import Outbox
 from osler.storage.tables import quarantine as quarantine_table
 
+Limit = Annotated[int, typer.Option(min=1, help="Most rows to list.")]
 JobId = Annotated[str, typer.Argument(help="Id of a job, as osler queue list shows it.")]
 
 
@@ -45,6 +46,7 @@ def add_commands(app: typer.Typer) -> None:
 def list_jobs(
     ctx: typer.Context,
     state: Annotated[JobChoice | None, typer.Option(help="Only these; dead are those that wait for a person.")] = None,
+    limit: Limit = 1000,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -53,7 +55,7 @@ def list_jobs(
     dead = state is JobChoice.DEAD
     states = () if state is None or dead else (JobState(state.value),)
     with caller.stores(data_dir) as stores:
-        entries = stores.queue.entries(states=states, dead=True if dead else None)
+        entries = stores.queue.entries(states=states, dead=True if dead else None, limit=limit)
     rows = [
         {
             "id": e.id,
@@ -107,13 +109,14 @@ def discard(ctx: typer.Context, job: JobId, data_dir: DataDir = None) -> None:
 def list_deliveries(
     ctx: typer.Context,
     state: Annotated[DeliveryState | None, typer.Option(help="pending, delivered or failed.")] = None,
+    limit: Limit = 1000,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """List deliveries with their attempts and the reason of the last failure."""
     caller: Caller = ctx.obj
     with caller.stores(data_dir) as stores:
-        entries = Outbox(stores.database).entries(state=state)
+        entries = Outbox(stores.database).entries(state=state, limit=limit)
     rows = [
         {
             "id": e.id,

@@ -65,7 +65,6 @@ def create_data_dir(config: Config, environ: Mapping[str, str]) -> None:
         for name in ("keys", "audit", "blobs", "spool"):
             (data_dir / name).mkdir(exist_ok=True, mode=0o700)
         if not settings.exists():
-            settings.touch(mode=0o600)  # the secrets of destinations will stand there
             write_private(settings, _FIRST_CONFIG.encode())  # it may come to hold the secret of a webhook
     except OSError as error:
         raise ConfigError(f"{data_dir} cannot be made: {error.strerror}") from None
