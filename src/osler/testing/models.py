@@ -69,7 +69,11 @@ class FakeModel:
         except ValueError:
             raise Malformed("the pixel data cannot be decoded") from None
         finding = Finding(
-            self._output.label, self._output.code, float(pixels.clip(0.0, 1.0).mean()), self._output.threshold, self._output.critical
+            self._output.label,
+            self._output.code,
+            float(pixels.clip(0.0, 1.0).mean()),
+            self._output.threshold,
+            self._output.critical,
         )
         return Prediction((finding,), heatmap=np.clip(pixels, 0.0, 1.0), ood_score=0.0)
 
