@@ -80,6 +80,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_published_twice(
 ) -> None:
     chance = random.Random(SEED)
     quick = "[publish]\nbackoff_s = 0.2\n[queue]\nlease_s = 2\nbackoff_s = 0.2\nmax_attempts = 50\n"
+    quick += "[alert]\nescalate_s = 100000\n"  # a reminder of the long form would be a second message
     hub = make_hub(quick + destination_pacs(pacs.address, "PACS") + destination_pager(pager)).start()
     sender = Sender(tmp_path / "studies", hub.dimse_port, pacs)
     try:

@@ -32,6 +32,7 @@ from osler.errors import PeerUnavailable, StorageBusy, StorageFull
 from osler.hub.web import WebServer
 from osler.metrics import Metrics
 from osler.standards import fhir
+from osler.standards.dicom import read_identity, with_own_meta
 from osler.storage import Database
 from osler.storage.resources import ResourceStore
 from osler.vault import KeyRing
@@ -257,7 +258,9 @@ def test_instances_are_stored(serve: Serve, bearer: dict[str, str], filed: Filed
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/dicom+json"
     assert "warning" not in answer.headers
-    assert [r.content for r in filed.received] == [instance(1), instance(2)]
+    assert [r.content for r in filed.received] == [
+        with_own_meta(c, read_identity(c)) for c in (instance(1), instance(2))
+    ]
     assert {r.source.partition(":")[0] for r in filed.received} == {"stow"}
     document = answer.json()
     stored = document["00081199"]["Value"]
