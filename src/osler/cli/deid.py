@@ -1,4 +1,4 @@
-"""``osler deid dicom``."""
+"""``osler deid``: the group, and ``osler deid dicom``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from osler.cli import deid_fhir, deid_text
 from osler.cli.caller import Caller, DataDir, Json, emit, progress_console
 from osler.deidentify.dicom.folder import deidentify_folder
 from osler.deidentify.pseudonyms import VaultPseudonyms
@@ -17,7 +18,9 @@ def add_commands(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(help="De-identify files.", no_args_is_help=True)
     group.callback()(lambda: None)
+    group.command()(deid_text.text)
     group.command()(dicom)
+    deid_fhir.add_commands(group)
     app.add_typer(group, name="deid")
 
 

@@ -1,0 +1,43 @@
+"""English: its recognisers, its vocabulary, and how it writes replacements."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from osler.deidentify.text.en import (
+    ages,
+    contact,
+    dates,
+    facilities,
+    lexicon,
+    names,
+    places,
+    rules,
+    titles,
+    towns,
+    written_dates,
+)
+from osler.deidentify.text.en.surrogates import Pools
+from osler.deidentify.text.engine import Recogniser, Replacer
+from osler.deidentify.text.known import KnownIdentifiers
+from osler.deidentify.text.profiles import Wording, make_replacer
+from osler.deidentify.text.rule import RuleRecogniser
+
+is_vocabulary = lexicon.is_vocabulary
+
+
+def recognisers() -> tuple[Recogniser, ...]:
+    """Return the recognisers in the order in which they run."""
+    tables = (*titles.RULES, *contact.RULES, *rules.RULES, *dates.RULES, *ages.RULES, *places.RULES, *facilities.RULES)
+    return (RuleRecogniser(tables), facilities.Facilities(), towns.Towns(), names.recogniser())
+
+
+def known(context: Mapping[str, Any]) -> Recogniser:
+    """Return a recogniser of what the context tells of the patient."""
+    return KnownIdentifiers.from_patient_json(
+        context, nicknames=lexicon.nicknames, is_vocabulary=is_vocabulary, months=written_dates.MONTH_NAMES
+    )
+
+
+def replacer(method: str, key: bytes | None, subject: str) -> Replacer:
+    """Return what writes the replacements of a method."""
+    return make_replacer(method, key, Wording(written_dates.read_date, places.zip3, Pools()), subject)

@@ -1,0 +1,1 @@
+"""Word lists that ``build.py`` made, and the small ones written by hand."""

@@ -1,0 +1,296 @@
+"""The grammar of dates: every element but the year goes; months, weekdays, holidays and seasons are elements too."""
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from osler.deidentify.text.en.numbers import ORDINAL, YEAR
+from osler.deidentify.text.en.written_dates import MONTH_NAMES
+from osler.deidentify.text.rule import Rule
+from osler.deidentify.text.spans import Category
+
+MONTH: Final = (
+    r"(?:january|february|march|april|may|june|july|august|september|october|november|december"
+    r"|(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b\.?)"
+)
+_LONG: Final = r"(?:january|february|april|june|july|august|september|october|november|december)"
+_DAY: Final = r"(?:3[01]|[12]\d|0?[1-9])(?:st|nd|rd|th)?(?![\w%])"
+_CENTURY: Final = r"(?:1[89]\d\d|20\d\d)"
+_Y4: Final = rf"{_CENTURY}(?![\w%])"
+_Y: Final = rf"(?:{_Y4}|'?\d\d(?![\w:/%]|\.\d|\s?(?:mg|mcg|ml|units?|%|yo|y/o|year|am|pm|m\b|f\b)))"
+_WEEKDAY: Final = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
+_WD: Final = rf"(?:{_WEEKDAY}|(?:mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b\.?)"
+_BEFORE: Final = rf"(?:{_WD},? (?:the )?)?"
+_CLOCK: Final = r"(?:[t ]\d{1,2}:?\d\d(?::?\d\d(?:\.\d{1,9})?)?(?: ?[ap]m)?(?: ?z|[ ]?[+-]\d\d:?\d\d)?(?![\d:]))?"
+_TO: Final = r"\s?(?:-|to|through|thru|until|and)\s?"
+_START: Final = r"(?<![\w/.\-])"
+_END: Final = r"(?![\w/]|[-.]\d)"
+_UNIT: Final = re.compile(
+    r"\s?(?:mg|mcg|ml|g\b|units?|tabs?\b|tablets?|puffs?|drops?|%|mm\b|cm\b|kg\b|lbs?\b|times|bpm|"
+    r"months?|weeks?|days?|hours?|hrs?|years?|strength|murmur|systolic|diastolic|pain|reps|sets)"
+)
+_SEASON: Final = r"(?:spring|summer|fall|autumn|winter)(?:time)?"
+_HOLIDAY: Final = (
+    r"(?:christmas(?: eve| day| morning)?|xmas(?: eve| day)?|thanksgiving(?: day)?"
+    r"|easter(?: sunday| monday)?|good friday"
+    r"|halloween|new year'?s?(?: (?:eve|day))?(?!\w)|(?:fourth|4th) of july|independence day|memorial day|labor day"
+    r"|labour day|valentine'?s day|mother'?s day|father'?s day|veteran'?s'? day|columbus day|president'?s'? day"
+    r"|martin luther king(?: jr\.?)? day|mlk day|groundhog day|earth day|boxing day|bastille day|canada day"
+    r"|(?:st|saint)\.? patrick'?s day|cinco de mayo|juneteenth|mardi gras|ash wednesday|palm sunday|pentecost"
+    r"|(?:chinese|lunar) new year|ramadan|eid(?: al[- ]\w{3,6})?|hanukkah|chanukah|passover|yom kippur|rosh hashanah?"
+    r"|diwali|kwanzaa|labor day weekend|super bowl(?: sunday)?)"
+)
+_LOOSE: Final = (
+    r"\b(?:on|since|from|until|till|by|before|after|dated?|through|thru|d/c'?d|admitted|admit|discharged|seen|"
+    r"last|next|dob|born|surgery|started|stopped|begun|due|scheduled|labs?|cxr|ct|mri|echo|ekg|ecg|xray|x-ray|"
+    r"cath|egd|colonoscopy|biopsy|bx|visit|appt|appointment|f/u|follow[- ]?up|as of|lmp|edd|edc|ucx|bcx|cultures?"
+    r"|between|filled|given|received|expires?|exp|effective|returned|week of|updated|signed|dictated)"
+)
+
+
+def _numeric(match: re.Match[str]) -> bool:
+    first, second = int(match["a"]), int(match["b"])
+    return (
+        1 <= min(first, second) <= 12 and 1 <= max(first, second) <= 31 and not _UNIT.match(match.string, match.end())
+    )
+
+
+def _loose(match: re.Match[str]) -> bool:
+    """Check m/d without a year: no ratio, dose, score or strength."""
+    return 1 <= int(match["a"]) <= 12 and 1 <= int(match["b"]) <= 31 and not _UNIT.match(match.string, match.end())
+
+
+def _no_dose(match: re.Match[str]) -> bool:
+    return not _UNIT.match(match.string, match.end())
+
+
+def _single(match: re.Match[str]) -> bool:
+    return not re.match(
+        r"'?s\b| (?:disease|factor|tree|downers?|exposure|fever|injury)\b", match.string[match.end() : match.end() + 12]
+    )
+
+
+def _weekday(match: re.Match[str]) -> bool:
+    """Check: a day of the week, not a weekly habit."""
+    before = match.string[max(0, match.start() - 60) : match.start()]
+    after = match.string[match.end() : match.end() + 14]
+    return not re.search(
+        r"(?:(?:every|each|per)(?: (?:other )?[a-z]{3,6}day,?(?: and| or)?){0,5}|through|to|thru|-|/) ?$", before
+    ) and not re.match(r"s\b|'?s\b(?! )| ?(?:-|through|thru|to) ?(?:fri|sat|sun|thu|wed)|/", after)
+
+
+def is_old(year: int) -> bool:
+    """Tell whether a birth year shows an age over 89."""
+    return datetime.now(UTC).year - year > 89
+
+
+_MONTHS_NEED: Final = tuple(month[:3] for month in MONTH_NAMES)
+RULES: Final = (
+    Rule(
+        "date-month-day",
+        Category.DATE,
+        rf"\b{_BEFORE}{MONTH}[ -]{{0,2}}(?:the )?{_DAY}(?:(?:,|\s|-|/|of){{1,4}}{_Y}|(?:\s?[-–]\s?"
+        rf"|\s(?:to|and|through)\s){_DAY}(?:,?\s{_Y4})?)?{_CLOCK}",
+        check=_no_dose,
+        needs=_MONTHS_NEED,
+    ),
+    Rule(
+        "date-day-month",
+        Category.DATE,
+        rf"\b{_BEFORE}(?:{_DAY}\s?(?:-|to|and|&)\s?)?(?:3[01]|[12]\d|0?[1-9])(?:st|nd|rd|th)?(?:\s"
+        rf"|-|/|\.|,)?(?:day )?(?:of )?{MONTH}(?:[ ,./'-]{{0,3}}(?:{_Y4}"
+        rf"|\d\d(?![\w%])))?{_CLOCK}(?!\w)",
+        needs=_MONTHS_NEED,
+        check=_no_dose,
+    ),
+    Rule(
+        "date-month-year",
+        Category.DATE,
+        rf"\b(?:(?:early|mid|late|middle of|end of|beginning of)[- ])?{MONTH}(?:,?\s|-|/|,|\s+of\s"
+        rf"|\s'|'){{1,2}}{_Y4}|\b{MONTH}[ -]?'\d\d\b",
+        needs=_MONTHS_NEED,
+    ),
+    Rule(
+        "date-spoken",
+        Category.DATE,
+        rf"\b{_BEFORE}(?:{MONTH},? (?:the )?{ORDINAL}"
+        rf"|(?:the )?{ORDINAL}(?: day)? of {MONTH})(?:,? (?:of )?(?:{YEAR}|{_Y4}))?\b",
+        needs=_MONTHS_NEED,
+        digits=False,
+    ),
+    Rule("date-month-spoken-year", Category.DATE, rf"\b{MONTH},? (?:of )?{YEAR}\b", needs=_MONTHS_NEED, digits=False),
+    Rule(
+        "date-month",
+        Category.DATE,
+        rf"\b(?:(?:early|mid|late|last|next|this)[- ])?{_LONG}\b",
+        score=0.85,
+        check=_single,
+        needs=_MONTHS_NEED,
+        digits=False,
+    ),
+    Rule(
+        "date-month-context",
+        Category.DATE,
+        r"\b(?:in|since|last|this|next|early|late|mid|by|until|till|from|through|during|of|every"
+        r"|and|between|before|after|around)[ -](?P<v>(?:May|March|MAY|MARCH|(?:Jan|Feb|Mar|Apr|Jun"
+        r"|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?))(?![\w-])",
+        cased=True,
+        digits=False,
+    ),
+    Rule(
+        "date-numeric",
+        Category.DATE,
+        rf"{_START}(?:{_WD},? )?(?P<a>\d{{1,2}})\s?([/\-])\s?(?P<b>\d{{1,2}})\s?\2\s?'?"
+        rf"(?:{_CENTURY}|\d\d){_CLOCK}{_END}",
+        check=_numeric,
+    ),
+    Rule(
+        "date-dotted",
+        Category.DATE,
+        rf"{_START}(?P<a>\d{{1,2}})\.(?P<b>\d{{1,2}})\.(?:(?:1[89]|20)\d\d|\d\d){_CLOCK}{_END}",
+        check=_numeric,
+    ),
+    Rule(
+        "date-iso",
+        Category.DATE,
+        rf"{_START}(?:1[89]|20)\d\d([-/.])(?:1[0-2]|0?[1-9])\1(?:3[01]|[12]\d|0?[1-9])(?!\d){_CLOCK}",
+    ),
+    Rule(
+        "date-stamp",
+        Category.DATE,
+        r"(?<!\w)(?:1[89]|20)\d\d(?:1[0-2]|0[1-9])(?:3[01]|[12]\d|0[1-9])(?:[t ]?(?:[01]\d"
+        r"|2[0-4])[0-5]\d(?:[0-5]\d)?(?:\.\d{1,6})?)?(?:z|[+-]\d{4})?(?!\w)",
+        score=0.96,
+    ),
+    Rule(
+        "date-solid",
+        Category.DATE,
+        r"\b(?:dob|d\.o\.b\.?|birth ?date|date of birth|born(?: on)?|date)[ :.=\-]{0,3}(?P<v>\d{6}"
+        r"|\d{8})\b",
+        needs=("dob", "d.o.b", "birth", "born", "date"),
+    ),
+    Rule("date-year-month", Category.DATE, rf"{_START}(?:19|20)\d\d-(?:1[0-2]|0[1-9]){_END}", score=0.85),
+    Rule(
+        "date-month-slash-year",
+        Category.DATE,
+        rf"{_START}(?:1[0-2]|0?[1-9])[/](?:19|20)\d\d{_END}|{_START}(?:1[0-2]|0[1-9])-(?:19"
+        rf"|20)\d\d{_END}",
+        score=0.9,
+    ),
+    Rule(
+        "date-slash",
+        Category.DATE,
+        rf"(?P<lead>{_LOOSE})[: ]\s{{0,2}}(?:the )?(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d"
+        rf"|0?[1-9])(?:{_TO}\d{{1,2}}/\d{{1,2}}(?:/\d{{2,4}})?)?){_END}",
+        score=0.85,
+        check=_loose,
+        needs=("/",),
+    ),
+    Rule(
+        "date-slash-range",
+        Category.DATE,
+        rf"{_START}(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d|0?[1-9])\s?[-–]\s?(?:1[0-2]"
+        rf"|0?[1-9])/(?:3[01]|[12]\d|0?[1-9])(?:/\d{{2,4}})?{_END}",
+        score=0.8,
+        check=_numeric,
+        needs=("/",),
+    ),
+    Rule(
+        "date-slash-heading",
+        Category.DATE,
+        r"(?m)^[ \t*\-]{0,4}(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d|0?[1-9]))(?=\s?[:\-–]"
+        r"|,? \d\d:?\d\d\b)",
+        score=0.85,
+        check=_numeric,
+        needs=("/",),
+    ),
+    Rule(
+        "date-slash-clock",
+        Category.DATE,
+        rf"{_START}(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d"
+        rf"|0[1-9])(?: at)? \d{{1,2}}:\d\d(?: ?[ap]m)?\b",
+        score=0.85,
+        check=_numeric,
+        needs=("/",),
+    ),
+    Rule(
+        "date-weekday",
+        Category.DATE,
+        rf"\b(?:(?:last|next|this|on) )?(?P<v>{_WEEKDAY})\b",
+        score=0.85,
+        check=_weekday,
+        needs=("day",),
+        digits=False,
+    ),
+    Rule(
+        "date-weekday-short",
+        Category.DATE,
+        r"\b(?:last|next|this|on|On) (?P<v>(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)\b)(?!\w)",
+        score=0.85,
+        cased=True,
+        digits=False,
+    ),
+    Rule(
+        "date-holiday",
+        Category.DATE,
+        rf"\b{_HOLIDAY}(?:,? (?:of )?{_Y4})?",
+        score=0.995,
+        check=_single,
+        needs=(
+            "day",
+            "mas",
+            "giving",
+            "easter",
+            "hallow",
+            "new year",
+            "ramadan",
+            "eid",
+            "nukkah",
+            "passover",
+            "kippur",
+            "hashana",
+            "diwali",
+            "kwanzaa",
+            "mayo",
+            "teenth",
+            "gras",
+            "july",
+            "super bowl",
+            "pentecost",
+        ),
+        digits=False,
+    ),
+    Rule(
+        "date-season",
+        Category.DATE,
+        rf"\b(?:(?:last|this past|past|early|late|mid|the|in|this|next"
+        rf"|since)[- ]){{1,3}}(?P<v>{_SEASON}(?:,? (?:of )?{_Y4})?)(?= ?[,.;)]|\s(?:of|and|when|she"
+        rf"|he|they|with|after|before)\b|\s?$)|\b(?:{_SEASON},? (?:of )?{_Y4})",
+        score=0.8,
+        check=lambda m: not m[0].startswith(("the fall", "this fall")) or m[0][-1].isdigit(),
+        needs=("spring", "summer", "fall", "autumn", "winter"),
+        digits=False,
+    ),
+    Rule(
+        "date-quarter",
+        Category.DATE,
+        rf"\b(?:q[1-4]|(?:first|second|third|fourth) quarter)(?: of|,)? ?{_Y4}",
+        score=0.85,
+    ),
+    Rule(
+        "date-day-of-month",
+        Category.DATE,
+        r"\bon the (?P<v>(?:3[01]|[12]\d|[1-9])(?:st|nd|rd|th))(?= ?[,.;)]| of (?:this|last|next"
+        r"|the) month|\s?$| (?:at|and|she|he|they|with|for|we)\b)",
+        score=0.8,
+        needs=("on the ",),
+    ),
+    Rule(
+        "date-old-birth-year",
+        Category.DATE,
+        r"\b(?:born(?: in)?|birth year|year of birth|yob|b\.)[: ]{1,2}(?P<v>1[89]\d\d)\b",
+        score=0.9,
+        check=lambda m: is_old(int(m["v"])),
+        needs=("born", "birth", "yob", "b."),
+    ),
+)

@@ -1,0 +1,361 @@
+"""Numbers: what a label, a form or a check digit gives away."""
+
+import re
+from typing import Final
+
+from osler.deidentify.text.en.labels import IS, SAID, digits, has_digits, labelled
+from osler.deidentify.text.rule import Rule
+from osler.deidentify.text.spans import Category
+
+
+def luhn(digits: str) -> bool:
+    """Tell whether the last digit is the Luhn check digit (ISO/IEC 7812-1)."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = int(digit) * (2 if place % 2 else 1)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+def _is_npi(match: re.Match[str]) -> bool:
+    return luhn("80840" + match[0])
+
+
+def _is_card(match: re.Match[str]) -> bool:
+    return 12 <= len(digits(match)) <= 19
+
+
+_VIN_VALUE: Final = {
+    **{str(d): d for d in range(10)},
+    **dict(zip("abcdefgh", range(1, 9), strict=True)),
+    **dict(zip("jklmn", range(1, 6), strict=True)),
+    "p": 7,
+    "r": 9,
+    **dict(zip("stuvwxyz", range(2, 10), strict=True)),
+}
+_VIN_WEIGHT: Final = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
+
+
+def is_vin(vin: str) -> bool:
+    """Tell whether position 9 of 17 lower-case characters is the check digit (49 CFR 565.15(c))."""
+    rest = sum(_VIN_VALUE[c] * w for c, w in zip(vin, _VIN_WEIGHT, strict=True)) % 11
+    return vin[8] == ("x" if rest == 10 else str(rest))
+
+
+def is_dea(number: str) -> bool:
+    """Tell whether the last digit of two letters and seven digits is the DEA check digit."""
+    d = [int(c) for c in number[2:]]
+    return (d[0] + d[2] + d[4] + 2 * (d[1] + d[3] + d[5])) % 10 == d[6]
+
+
+def _is_ssn(match: re.Match[str]) -> bool:
+    area = match[0][:3]
+    return "-" in match[0] or (area not in {"000", "666"} and area[0] != "9")
+
+
+def _is_long_number(match: re.Match[str]) -> bool:
+    return not match["v"].endswith("0000") and not _UNIT.match(match.string, match.end())
+
+
+_UNIT: Final = re.compile(r"\s?(?:%|(?:m|mc|µ|n|k)?g\b|ml\b|units?\b|iu\b|u\b|cfu|copies|cells?|/|million|x ?10)")
+
+
+def _is_code(match: re.Match[str]) -> bool:
+    return _NO_CODE.match(match[0]) is None and not _UNIT.match(match.string, match.end())
+
+
+_NO_CODE: Final = re.compile(
+    r"nct|covid|sars|icd|cpt|loinc|hcpcs|snomed|isrctn|pmid|doi|iso|rfc|hla|chr|exon|ndc|rs\d"
+    r"|il-|cd\d|gp\d|vitamin|h[1-9]n"
+)
+
+RULES: Final = (
+    Rule(
+        "ssn-labelled",
+        Category.SSN,
+        rf"\b(?:ssn|ss ?#|s\.s\.n\.|ss no|soc(?:ial)?\.? ?sec(?:urity)?|social|itin"
+        rf"|tin)\b{IS}(?P<v>[\dx*]{{3}}[-. ]?[\dx*]{{2}}[-. ]?\d{{4}}|\d{{4}})\b",
+        0.99,
+        ("ss", "soc", "tin"),
+    ),
+    Rule("ssn", Category.SSN, r"(?<![\w.\-])\d{3}([- .–])\d{2}\1\d{4}(?![\w]|-\d)", 0.95, (), _is_ssn),
+    Rule(
+        "ssn-spoken",
+        Category.SSN,
+        rf"\b(?:social security|social|ssn)\b[a-z ]{{0,20}}[:,]? ?(?P<v>{SAID})\b",
+        0.96,
+        ("soc", "ssn"),
+        digits=False,
+    ),
+    labelled(
+        "mrn",
+        Category.MRN,
+        r"\b(?:mrns?|mr ?#|m\.r\.n\.|mr no|med(?:ical)?\.? ?rec(?:ord)?s?|records?"
+        r"|hosp(?:ital)?\.? (?:no|num|number|#)|chart(?: (?:no|num|number|id)|(?= ?#))|(?:patient"
+        r"|pt)(?:'s)?\.? ?(?:id|identifier|identification|no|number|num|#|mrn)|unit (?:no|number"
+        r"|#)|e?mpi|ur ?n|nhs|pid)\b",
+        "m",
+        "rec",
+        "hosp",
+        "chart",
+        "patient",
+        "pt",
+        "unit",
+        "nhs",
+        "pid",
+        "ur",
+    ),
+    labelled(
+        "health-plan",
+        Category.HEALTH_PLAN,
+        r"\b(?:(?:health ?)?(?:plan|insurance|ins)(?:'s)?(?: (?:id|no|number|#|policy|card))"
+        r"|(?:member|subscriber|beneficiary|policy ?holder|insured)(?: ?(?:id|no|number|num|#"
+        r"|card))?|policy(?: ?(?:id|no|number|#))?|group(?: ?(?:id|no|number|#))|medicare|medicaid"
+        r"|medi-cal|mbi|hicn?|tricare|bcbs\w{0,3}|blue cross(?: blue shield)?|blue shield|aetna"
+        r"|cigna|humana|united ?healthcare|uhc|kaiser|anthem|payer id|rx ?(?:bin|pcn|grp|group))\b",
+        "plan",
+        "ins",
+        "member",
+        "subsc",
+        "polic",
+        "group",
+        "medic",
+        "medi-cal",
+        "mbi",
+        "hic",
+        "tricare",
+        "blue",
+        "bcbs",
+        "aetna",
+        "cigna",
+        "humana",
+        "united",
+        "uhc",
+        "kaiser",
+        "anthem",
+        "payer",
+        "rx",
+    ),
+    labelled(
+        "account",
+        Category.ACCOUNT,
+        r"\b(?:acc(?:oun)?ts?|a/c|fin|csn|har|visit (?:no|number|id|#)|encounter(?: (?:no|number"
+        r"|id|#))|iban|swift|bic|(?:credit|debit|bank|visa|mastercard|amex) ?(?:card)?|card"
+        r"|routing|aba|invoice|billing|bill|guarantor|financial|savings|checking|wallet|bitcoin"
+        r"|btc)\b",
+        "acc",
+        "a/c",
+        "fin",
+        "csn",
+        "har",
+        "visit",
+        "encounter",
+        "iban",
+        "swift",
+        "card",
+        "rout",
+        "aba",
+        "invoice",
+        "bill",
+        "guarantor",
+        "credit",
+        "bank",
+        "saving",
+        "checking",
+        "wallet",
+        "btc",
+    ),
+    Rule(
+        "mbi",
+        Category.HEALTH_PLAN,
+        r"\b[1-9][ac-hj-km-np-rt-y][ac-hj-km-np-rt-y0-9]\d-?[ac-hj-km-np-rt-y][ac-hj-km-np-rt-y0-9]\d-?[ac-hj-km-np-rt-y]{2}\d{2}\b",
+        0.95,
+    ),
+    Rule(
+        "card-number",
+        Category.ACCOUNT,
+        r"(?<![\w.\-])(?:\d{4}[- ]){3}\d{1,7}(?![\w]|-\d)"
+        r"|(?<![\w.\-])3\d{3}[- ]\d{6}[- ]\d{5}(?!\w)",
+        0.95,
+        (),
+        _is_card,
+    ),
+    Rule(
+        "iban",
+        Category.ACCOUNT,
+        r"\b[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){3,7}(?: ?[a-z0-9]{1,3})?\b",
+        0.9,
+        (),
+        lambda m: len(digits(m)) >= 10,
+    ),
+    Rule(
+        "wallet",
+        Category.ACCOUNT,
+        r"\b(?:bc1[a-z0-9]{25,60}|[13][a-km-zA-HJ-NP-Z1-9]{26,34}|0x[0-9a-f]{40})\b",
+        0.8,
+        (),
+        lambda m: len(digits(m)) >= 3,
+    ),
+    labelled(
+        "license",
+        Category.LICENSE,
+        r"\b(?:licen[cs]es?|lic|dea|npi|d\.?l\.?(?= ?(?:no|num|#|:))|driver'?s? (?:licen[cs]e|id)|passport|certificate"
+        r"|cert|certification|permit|visa no|upin|state id|medical board|bar)\b",
+        "lic",
+        "dea",
+        "npi",
+        "dl",
+        "d.l",
+        "driver",
+        "passport",
+        "cert",
+        "permit",
+        "upin",
+        "state id",
+    ),
+    Rule("dea", Category.LICENSE, r"\b[abcdefghjklmprstux][a-z9]\d{7}\b", 0.95, (), lambda m: is_dea(m[0])),
+    Rule("npi", Category.LICENSE, r"(?<![\w.\-])[12]\d{9}(?![\w]|-\d)", 0.8, (), _is_npi),
+    Rule("vin", Category.VEHICLE, r"\b[a-hj-npr-z0-9]{17}\b", 0.95, (), lambda m: is_vin(m[0])),
+    labelled(
+        "vehicle",
+        Category.VEHICLE,
+        r"\b(?:vin|vehicle(?: id(?:entification)?)?|(?:licen[cs]e |number |car |vehicle )?plates?"
+        r"|(?:car|vehicle) (?:tag|reg(?:istration)?)|tag (?:no|number|#)|registration (?:no|number"
+        r"|plate|#))\b",
+        "vin",
+        "vehicle",
+        "plate",
+        "tag",
+        "reg",
+    ),
+    Rule(
+        "plate",
+        Category.VEHICLE,
+        r"\b(?:licen[cs]e |number )?plates?\b[ :#]{0,3}(?:(?:no|number|is|was|reading"
+        r"|tag)\b[ :]{0,2}){0,2}(?:[a-z]{2} )?(?P<v>"
+        r"(?=[a-z0-9\- ]{0,6}\d)[a-z0-9]{1,4}[- ]?[a-z0-9]{2,5})\b",
+        0.95,
+        ("plate",),
+        has_digits,
+    ),
+    Rule("udi", Category.DEVICE, r"\(01\)\d{14}(?:\(\d{2}\)[a-z0-9\-]{1,20}){0,5}", 0.99, ("(01)",)),
+    labelled(
+        "device",
+        Category.DEVICE,
+        r"\b(?:serial|s/n|sn|ser\.? no|udi(?:-[dp]i)?|imei|meid|device(?: (?:id|identifier|serial"
+        r"|no|number|#))|(?:pacemaker|icd|implant|pump|generator|stimulator|lead"
+        r"|ventilator)(?:'s)? (?:id|serial|no|number|#|s/n|sn)|lot(?: (?:no|number|#)|(?= ?#)"
+        r"|(?= ?:))|asset tag|imsi|iccid|model (?:no|number|#))\b",
+        "serial",
+        "s/n",
+        "sn",
+        "ser",
+        "udi",
+        "imei",
+        "device",
+        "pacemaker",
+        "icd",
+        "implant",
+        "pump",
+        "generator",
+        "lot",
+        "asset",
+        "meid",
+        "model",
+        "lead",
+        "vent",
+        "stim",
+        "im",
+        "icc",
+    ),
+    labelled(
+        "biometric",
+        Category.BIOMETRIC,
+        r"\b(?:finger ?prints?|voice ?prints?|retina(?:l)? scan|iris(?: scan)?|face(?: ?print|id"
+        r"| template)|palm ?print|biometrics?|dna (?:profile|sample))(?: (?:template|hash|record"
+        r"|reference|id|file))?\b",
+        "print",
+        "retina",
+        "iris",
+        "face",
+        "biometric",
+        "dna",
+    ),
+    labelled(
+        "photo",
+        Category.PHOTO,
+        r"\b(?:photo(?:graph)?s?|full[- ]face(?: photo(?:graph)?)?|image (?:id|no|number|file)"
+        r"|picture)\b",
+        "photo",
+        "image",
+        "face",
+        "picture",
+    ),
+    Rule(
+        "photo-file",
+        Category.PHOTO,
+        r"(?<![\w/\-])[\w\-]{1,60}\.(?:jpe?g|png|tiff?|bmp|gif|heic|dcm|mp4|mov|wav|mp3)\b",
+        0.9,
+        (".jp", ".png", ".tif", ".bmp", ".gif", ".heic", ".dcm", ".mp", ".mov", ".wav"),
+        digits=False,
+    ),
+    labelled(
+        "accession",
+        Category.OTHER_ID,
+        r"\b(?:accession|accn?|acc ?#|specimen|path(?:ology)?|cytology|surg(?:ical)? path|lab"
+        r"|sample|requisition|req|order|case|study|trial|subject|participant|enrol?lment|exam"
+        r"|report|employee|badge|student|staff|prescription|rx|claim|confirmation|reference|ref"
+        r"|ticket|referral|auth(?:orization)?|prior auth|docket|inmate|donor|record locator"
+        r"|transaction|tracking|user|login|username|document|doc|file|identification|national"
+        r"|personal)(?:(?: (?:no|num|number|id|identifier|code|#))|(?= ?#)|(?=:))(?:\b|(?=[#:]))",
+        "#",
+        " no",
+        "num",
+        " id",
+        ":",
+        "code",
+    ),
+    labelled("id-labelled", Category.OTHER_ID, r"\b(?:id|uid|uuid|guid|accession)\b", "id", "access"),
+    Rule(
+        "hash-number",
+        Category.OTHER_ID,
+        r"#[ ]?(?P<v>(?=[a-z\-]{0,8}\d)[a-z0-9][a-z0-9\-]{3,24})\b",
+        0.8,
+        ("#",),
+        lambda m: len(digits(m)) >= 4,
+    ),
+    Rule("uuid", Category.OTHER_ID, r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", 0.95, ("-",)),
+    Rule("dicom-uid", Category.OTHER_ID, r"(?<![\w.])[0-2](?:\.\d{1,39}){5,20}(?![\w])", 0.9, (".",)),
+    Rule(
+        "surgical-number",
+        Category.OTHER_ID,
+        r"\b(?:s|sp|sc|c|cy|nc|f|a|b|bm|h|n)\d{2}-\d{3,7}\b|\b(?:s|sp|cy)-\d{2}-\d{3,7}\b",
+        0.85,
+        ("-",),
+    ),
+    Rule(
+        "code",
+        Category.OTHER_ID,
+        r"(?<![\w.\-])(?:[a-z]{1,8}[-_]?){1,2}\d{5,14}(?:[-_][a-z0-9]{1,6})?(?![\w]|-\d)",
+        0.8,
+        (),
+        _is_code,
+    ),
+    Rule(
+        "code-reversed",
+        Category.OTHER_ID,
+        r"(?<![\w.\-])\d{5,12}[-_]?[a-z]{1,4}(?![\w])",
+        0.75,
+        (),
+        lambda m: _is_code(m) and not re.search(r"\d(?:mg|mcg|ml|iu|u|g|k|x|yo|units?)$", m[0]),
+    ),
+    Rule(
+        "grouped-number",
+        Category.OTHER_ID,
+        r"(?<![\w.\-/])(?:\d{2,6}-){1,3}\d{3,8}(?![\w]|[-/]\d)",
+        0.7,
+        ("-",),
+        lambda m: len(digits(m)) >= 7,
+    ),
+    Rule("long-number", Category.OTHER_ID, r"(?<![\w.,\-])(?P<v>\d{7,24})(?![\w]|[-,.]\d)", 0.7, (), _is_long_number),
+)

@@ -1,0 +1,96 @@
+"""Towns of the gazetteer."""
+
+import lzma
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Final
+
+from osler.deidentify.text.engine import Document
+from osler.deidentify.text.spans import Category, Span
+
+_CANDIDATE: Final = re.compile(
+    r"[A-Z\u00c0-\u00de][\w.'\-]{2,25}(?:[ \t](?:(?:de|del|la|le|upon"
+    r"|on) )?[A-Z\u00c0-\u00de][\w.'\-]{1,25}){0,3}"
+)
+_LOWER_CANDIDATE: Final = re.compile(r"\b(?:in|from|near|to|visiting|outside) (?P<v>[a-z]{4,20}(?: [a-z]{4,20})?)\b")
+_WHERE: Final = re.compile(
+    r"(?:\b(?:in|from|near|outside|visiting|via|to|around|leaving|downtown|greater|lives? at"
+    r"|town of|city of|village of|resident of|native of|born in|moved to|city:|town:"
+    r")|,)\s{1,2}$",
+    re.IGNORECASE,
+)
+_EPONYM: Final = re.compile(
+    r"(?:'s)?[- ](?:[\w-]{2,20} ){0,2}(?:criteria|classifications?|scores?|scales?|stag(?:e"
+    r"|ing)|definitions?|rules?|virus|fever|disease|syndrome|chromosome|"
+    r"mutation|index|grad(?:e|ing)|protocol|guidelines?|brace|prep(?:aration)?|questionnaire"
+    r"|inventory|test|stool|encephalitis|flu|"
+    r"consensus|regimen|system|tube|drain|catheter|method|procedure|trial|study|cohort"
+    r"|heart study|equation|declaration|assessment|association|knee|hip|cuff|sign)\b",
+    re.IGNORECASE,
+)
+_SITE: Final = re.compile(
+    r" (?:downtown |medical |general |main |pediatric )?(?:clinics?|office|facility|hospital"
+    r"|hosp|campus|branch|location|er|ed|urgent care)\b",
+    re.IGNORECASE,
+)
+_SHORT: Final = re.compile(
+    r"\b(?:NYC|San Fran|Philly|LA(?= (?:General|clinic|County))|the Bronx|Bronx|Vegas|Frisco"
+    r"|Washington,? D\.?C\.?|(?:N\.?Y\.? )?New York(?! (?:State|Heart)))(?!\w)"
+)
+_TITLE: Final = re.compile(r"\b(?:dr|mr|mrs|ms|miss|prof|doctor|sister|nurse)\.? $", re.IGNORECASE)
+
+
+class Towns:
+    """Finds towns of the gazetteer: those that are nothing else anywhere, the others where the words before say so."""
+
+    def __init__(self) -> None:
+        packed = files("osler.deidentify.text.en.data").joinpath("places.txt.xz").read_bytes()
+        entries = (line.split("\t") for line in lzma.decompress(packed).decode().splitlines())
+        self._codes = {entry[0]: entry[1] for entry in entries}
+
+    def spans(self, document: Document) -> Iterator[Span]:
+        """Return towns."""
+        text = document.shadow.text
+        for match in _CANDIDATE.finditer(text):
+            yield from self._longest(text, match)
+        for match in _SHORT.finditer(text):
+            yield self._with_site(text, match.start(), match.end())
+        for match in _LOWER_CANDIDATE.finditer(text):
+            for name in (match["v"], match["v"].split(" ")[0]):
+                end = match.start("v") + len(name)
+                if self._codes.get(name) == "p" and not _EPONYM.match(text, end, end + 60):
+                    yield Span(match.start("v"), end, Category.LOCATION, 0.8, "town")
+                    break
+
+    def _longest(self, text: str, match: re.Match[str]) -> Iterator[Span]:
+        words = list(re.finditer(r"[^ \t]+", match[0]))
+        first = 0
+        while first < len(words):
+            for last in range(len(words), first, -1):
+                start = match.start() + words[first].start()
+                end = match.start() + words[last - 1].end()
+                name = text[start:end].rstrip(".'-")
+                name = name[:-2] if name.endswith("'s") else name
+                if self._is_place(text, start, name):
+                    yield self._with_site(text, start, start + len(name))
+                    first = last - 1
+                    break
+            first += 1
+
+    @staticmethod
+    def _with_site(text: str, start: int, end: int) -> Span:
+        """Return the span of a town, or of "the Dallas clinic", which is no town that a limited data set may keep."""
+        site = _SITE.match(text, end)
+        return Span(start, site.end() if site else end, Category.LOCATION, 0.82, "town-site" if site else "town")
+
+    def _is_place(self, text: str, start: int, name: str) -> bool:
+        code = self._codes.get(name.lower())
+        if code is None:
+            return False
+        end = start + len(name)
+        if _EPONYM.match(text, end, end + 60) or _TITLE.search(text, max(0, start - 8), start):
+            return False
+        if name.isupper() and len(name) < 5:
+            return False
+        return code == "p" or bool(_WHERE.search(text, max(0, start - 14), start)) or bool(_SITE.match(text, end))

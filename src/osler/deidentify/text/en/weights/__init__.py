@@ -1,0 +1,1 @@
+"""Weights of the name model, written by ``train.py``."""

@@ -1,0 +1,34 @@
+"""The word lists: which words are names, ordinary English, diseases, drugs, eponyms."""
+
+import lzma
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+Lexicon = Mapping[str, tuple[str, ...]]
+"""For a word in lower case its codes, explained in ``data/README.md``."""
+
+
+@cache
+def load_lexicon() -> Lexicon:
+    """Read the lexicon (0.5 s, once in a process); words with the same codes share one tuple."""
+    data = files("osler.deidentify.text.en.data").joinpath("lexicon.txt.xz").read_bytes()
+    codes: dict[str, tuple[str, ...]] = {}
+    lexicon: dict[str, tuple[str, ...]] = {}
+    for line in lzma.decompress(data).decode().splitlines():
+        word, code = line.split("\t")
+        parts = codes.get(code)
+        if parts is None:
+            parts = codes[code] = _parts(code)
+        lexicon[word] = parts
+    return lexicon
+
+
+def _parts(code: str) -> tuple[str, ...]:
+    parts: list[str] = []
+    for character in code:
+        if character.isdigit():
+            parts[-1] += character
+        else:
+            parts.append(character)
+    return tuple(parts)

@@ -1,0 +1,45 @@
+"""Windows around what may be a name: complete, apart, bounded."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from osler.deidentify.text.en.features import LONGEST, REACH, Featurizer, case_of
+from osler.deidentify.text.engine import Document
+
+_LEXICON = {"the": ("w0",), "was": ("w0",), "fine": ("w0",), "mary": ("g0", "s1"), "lee": ("s0",), "dr": ("t",)}
+
+
+@given(st.lists(st.sampled_from(["the", "Mary", "was", "fine", ".", "lee", "Dr", "7", "\n"]), max_size=400))
+def test_windows_are_in_order_apart_and_bounded(words: list[str]) -> None:
+    tokens = Document(" ".join(words)).tokens
+    last = 0
+    covered: set[int] = set()
+    for start, end in Featurizer(_LEXICON).windows(tokens):
+        assert last <= start < end <= len(tokens)
+        assert end - start <= LONGEST + 2 * REACH + 2
+        last = end
+        covered.update(range(start, end))
+    assert {i for i, token in enumerate(tokens) if token.text == "Mary"} <= covered
+
+
+def test_ordinary_words_cost_nothing() -> None:
+    assert list(Featurizer(_LEXICON).windows(Document("the was fine . " * 50).tokens)) == []
+
+
+def test_a_word_after_a_title_is_looked_at_whatever_it_is() -> None:
+    tokens = Document("the the the the dr. fine the the the the").tokens
+    assert any(start <= 6 < end for start, end in Featurizer(_LEXICON).windows(tokens))
+
+
+def test_a_hidden_word_is_unknown_to_the_lists() -> None:
+    document = Document("Mary")
+    seen, hidden = (
+        Featurizer(_LEXICON, words).features("Mary", document.tokens, 0, 1, "M")[0]
+        for words in (frozenset[str](), frozenset({"mary"}))
+    )
+    assert "c=g0s1" in seen
+    assert "c=?" in hidden
+
+
+def test_the_case_of_a_text() -> None:
+    assert [case_of(text) for text in ("ALL CAPS", "no capitals here at all", "Some Mixed text")] == ["U", "L", "M"]
