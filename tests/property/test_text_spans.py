@@ -108,7 +108,7 @@ def test_a_second_run_gives_nothing_back(parts: list[tuple[tuple[str, str], str]
 def test_hostile_repetition_takes_bounded_time(text: str) -> None:
     began = time.process_time()
     ENGINE.spans(text)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 10  # what is not linear takes minutes; a busy machine takes seconds
 
 
 def test_time_grows_with_the_length_and_not_faster() -> None:

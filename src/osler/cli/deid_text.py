@@ -15,23 +15,40 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from osler.cli.caller import Json, emit, progress_console
+from osler.cli.caller import Caller, DataDir, Json, emit, progress_console
+from osler.deidentify.recognisers import installed_recognisers
+from osler.deidentify.reversible import originals_of, with_reference
 from osler.deidentify.text import Deidentifier
-from osler.errors import DeidentificationRefused, Malformed
+from osler.errors import ConfigError, DeidentificationRefused, Malformed
+from osler.hub.opening import create_data_dir
+from osler.vault.documents import Documents
 
 LINES_A_TASK = 50
 """Lines that one process takes at a time."""
 
 
 def text(
+    ctx: typer.Context,
     file: Annotated[Path | None, typer.Argument(help="Text, UTF-8; else standard input. With --jsonl: IN.")] = None,
     out: Annotated[Path | None, typer.Argument(metavar="[OUT]", help="With --jsonl: file for the result.")] = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help='Lines {"id","text","context"?}, on all cores.')] = False,
     context: Annotated[Path | None, typer.Option(help="What is known of the patient: a FHIR Patient, JSON.")] = None,
     method: Annotated[str, typer.Option(help="safe-harbor, limited-data-set or surrogates.")] = "safe-harbor",
+    reversible: Annotated[
+        bool, typer.Option("--reversible", help="Keep what placeholders stand for in the vault, for osler deid reveal.")
+    ] = False,
+    data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """De-identify clinical text; with --jsonl IN OUT many, in order, ending with 3 when some were refused."""
+    """De-identify clinical text; with --jsonl IN OUT many, in order, ending with 3 when some were refused.
+
+    With --reversible the text ends with a line [DOCUMENT ...], which osler deid reveal needs. What the placeholders
+    stand for is kept in the vault of the data folder, which is made when it is not there; else none is needed.
+    """
+    if reversible and (jsonl or method != "safe-harbor"):
+        raise ConfigError(
+            "--reversible is for one text by safe-harbor: surrogates and shifted dates cannot be put back"
+        )
     known = _read_object(context) if context else None
     if jsonl:
         if file is None or out is None:
@@ -45,12 +62,25 @@ def text(
     if out is not None:
         raise typer.BadParameter("a second file goes with --jsonl only")
     source = sys.stdin.buffer.read() if file is None or str(file) == "-" else file.read_bytes()
-    result = Deidentifier(method=method, context=known).deidentify(_decode(source))
+    engine = Deidentifier(method=method, context=known, recognisers=installed_recognisers())
+    decoded = _decode(source)
+    result = engine.deidentify(decoded)
+    document, shown = result.to_json(), result.text
+    if reversible:
+        token = _keep(ctx.obj, data_dir, originals_of(decoded, result))
+        document["document"], shown = token, with_reference(result.text, token)
 
     def draw(console: Console) -> None:
-        typer.echo(result.text, nl=not result.text.endswith("\n"))
+        typer.echo(shown, nl=not shown.endswith("\n"))
 
-    emit(result.to_json(), as_json, draw)
+    emit(document, as_json, draw)
+
+
+def _keep(caller: Caller, data_dir: Path | None, originals: dict[str, list[str]]) -> str:
+    settings = caller.config(data_dir)
+    create_data_dir(settings, caller.environ)
+    with caller.stores(settings.data_dir) as stores:
+        return Documents(stores.database, stores.keyring, stores.audit).keep(originals, agent=caller.agent)
 
 
 def deidentify_lines(
@@ -110,7 +140,7 @@ def _batches(lines: Iterable[bytes]) -> Iterator[list[tuple[int, bytes]]]:
 @cache
 def _engine(method: str) -> Deidentifier:
     """Return a process's engine; word lists and the model are read once."""
-    return Deidentifier(method=method)
+    return Deidentifier(method=method, recognisers=installed_recognisers())
 
 
 def _batch(batch: list[tuple[int, bytes]], method: str, context: dict[str, Any] | None) -> list[tuple[bool, str]]:

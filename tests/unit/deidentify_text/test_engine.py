@@ -54,7 +54,7 @@ def test_the_result_tells_what_was_replaced_where() -> None:
                 "end": 12,
                 "category": "MRN",
                 "text_length": 7,
-                "score": 0.95,
+                "score": 0.995,
                 "rule": "mrn",
                 "replacement": "[MRN-1]",
             },

@@ -93,3 +93,14 @@ def test_distance_one(word: str, close: bool) -> None:
 def test_a_date_of_no_calendar_is_still_looked_for() -> None:
     assert len(date_patterns("1950-13-05", ["x"] * 12)) == 8
     assert date_patterns("spring", ["x"] * 12)[0]
+
+
+@pytest.mark.parametrize(
+    "written", ["jsmith", "SmithJohn", "S M I T H", "smith, john", "J.S.", "john", "Main St", "445566"]
+)
+def test_a_name_that_is_a_common_word_goes_in_lower_case_glued_and_spelled(written: str) -> None:
+    known = {"name": "John Smith", "mrn": "A-445566", "address": "12 Main St"}
+    text = f"today {written} was noted"
+    start = text.index(written)
+    hidden = {k for span in Deidentifier(context=known).spans(text) for k in range(span.start, span.end)}
+    assert {k for k in range(start, start + len(written)) if text[k].isalnum()} <= hidden

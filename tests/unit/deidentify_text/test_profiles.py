@@ -31,7 +31,19 @@ NOTE = (
         ("friday, march 5, 2021", 2021, "Monday, March 15, 2021"),
         ("may 28, 2021", 2021, "June 7, 2021"),
         ("summer of 2019", 2019, None),
-        ("fifth of march twenty twenty one", 2021, None),
+        ("fifth of march twenty twenty one", 2021, "fifteenth of march twenty twenty one"),
+        ("march twenty fifth", None, "april fourth"),
+        ("june three nineteen fifty", 1950, "june thirteen nineteen fifty"),
+        ("3/14/21-3/16/21", 2021, "3/24/21-3/26/21"),
+        ("3/24-3/26/21", 2021, "4/3-4/5/21"),
+        ("3/14 to 3/16", None, "3/24 to 3/26"),
+        ("march 14-16, 2021", 2021, "March 24-March 26, 2021"),
+        ("24 to 26 march 2021", 2021, "3 April to 5 April 2021"),
+        ("2021-03-14 to 2021-03-20", 2021, "2021-03-24 to 2021-03-30"),
+        ("14mar2021", 2021, "24Mar2021"),
+        ("2019-mar-14", 2019, "2019-Mar-24"),
+        ("fri, 12 mar 2021 08:30:00 +0000", 2021, "Mon, 22 Mar 2021 08:30:00 +0000"),
+        ("03/14/\n2021", 2021, "03/24/\n2021"),
         ("2/30/2021", 2021, None),
     ],
 )
@@ -87,3 +99,19 @@ def test_surrogates_with_a_key_are_the_same_for_one_patient_and_others_for_anoth
 def test_one_person_keeps_one_number() -> None:
     text = "Dr. Ngozi Okafor called. Okafor wrote. Dr. Lindqvist agreed."
     assert Deidentifier().deidentify(text).text == "Dr. [NAME-1] called. [NAME-1] wrote. Dr. [NAME-2] agreed."
+
+
+def test_surrogates_keep_one_person_one_name_and_the_kind_of_place() -> None:
+    text = "John Smith came. SMITH called. John left Mercy Hospital for 12 Main Street."
+    made = Deidentifier(method="surrogates", context={"name": "John Smith"}).deidentify(text).text
+    form = re.fullmatch(r"(\w+) (\w+) came\. (\w+) called\. (\w+) left \w+ Hospital for \d+ \w+ Street\.", made)
+    assert form is not None
+    assert (form[2].upper(), form[1]) == (form[3], form[4])
+    assert {"John", "Smith", "Mercy", "Main"}.isdisjoint(made.split())
+
+
+def test_a_range_is_shifted_as_a_whole_or_not_shown() -> None:
+    text = Deidentifier(method="limited-data-set").deidentify("3/14/21-3/19/21, January").text
+    first, second = (read_date(day)._date() for day in re.findall(r"\d+/\d+/\d+", text))  # type: ignore[union-attr]
+    assert (second - first).days == 5  # type: ignore[operator]
+    assert "January" not in text

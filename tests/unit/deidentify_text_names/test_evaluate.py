@@ -59,7 +59,7 @@ def test_faults_show_the_context_without_the_identifiers() -> None:
     ]  # fmt: skip
     for fault in faults:
         assert not {"Ann", "Lee", "Monday"} & set(fault.context.split())
-    assert faults[2].context == "[NAME] came on [DATE] with Bo"
+    assert faults[2].context == "[NAME] <NAME> on [DATE] with"
 
 
 def test_nothing_to_count_gives_no_rate() -> None:

@@ -43,3 +43,10 @@ def test_a_hidden_word_is_unknown_to_the_lists() -> None:
 
 def test_the_case_of_a_text() -> None:
     assert [case_of(text) for text in ("ALL CAPS", "no capitals here at all", "Some Mixed text")] == ["U", "L", "M"]
+
+
+def test_a_word_with_a_clinical_meaning_is_none_after_a_title() -> None:
+    lexicon = {"dr": ("t",), "crohn": ("e", "s3"), "thomas": ("e", "g0")}
+    tokens = Document("crohn dr. crohn thomas").tokens
+    clinical = [Featurizer(lexicon).is_clinical(tokens, i) for i in range(len(tokens))]
+    assert clinical == [True, False, False, False, False]

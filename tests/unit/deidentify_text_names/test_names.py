@@ -33,6 +33,10 @@ def _found(names: Recogniser, text: str) -> set[str]:
         ("[doctor] hi , brian . how are you ?", {"brian"}),
         ("Electronically signed by Priya Raghunathan, MD on 3/4/2021", {"Priya", "Raghunathan"}),
         ("Dear Dr. Xylandrovitch,", {"Xylandrovitch"}),
+        ("hi rosa how are you today this is doctor venkataraman", {"rosa", "venkataraman"}),
+        ("NAKAMURA,YUKIO   DOB 04/02/1951", {"NAKAMURAYUKIO"}),
+        ("Dr. Hand saw Mr. Long and Mrs. Rose.", {"Hand", "Long", "Rose"}),
+        ("Case reviewed with Iqbal and Fitzsimmons.", {"Iqbal", "Fitzsimmons"}),
         ("Spoke with his wife, Zdravka Kowalczyk, about the plan.", {"Zdravka", "Kowalczyk"}),
     ],
 )
@@ -41,7 +45,8 @@ def test_a_name_is_found(names: Recogniser, text: str, expected: set[str]) -> No
 
 
 def test_a_title_makes_an_eponym_a_name() -> None:
-    assert "Parkinson" not in deidentify_text("Discussed with Dr. Parkinson by phone.")
+    text = deidentify_text("Discussed with Dr. Parkinson, Dr. Crohn and Dr. Foley by phone.")
+    assert not {"Parkinson", "Crohn", "Foley"} & set(text.replace(",", "").split())
 
 
 @pytest.mark.parametrize(
@@ -54,6 +59,10 @@ def test_a_title_makes_an_eponym_a_name() -> None:
         "Assessment and Plan: Continue Home Medications. Physical Therapy Consult.",
         "Lungs: Clear. Heart: Regular rate. Abdomen: Soft. Extremities: Warm.",
         "Started Coumadin 5 mg, Lantus 20 units and Zosyn.",
+        "Labs: MCV 71, MCH 22, RDW 19. BMI 31, RR 16, HR 80. HCTZ 25 daily.",
+        "Hamilton 18, Ishihara plates 14/14, Bell's palsy, Down syndrome, Crohn's on Stelara.",
+        "Cultures: Klebsiella pneumoniae, Salmonella Typhi. JAK2 positive, HER2 2+.",
+        "Christmas disease, factor IX",
         "Will reassess in May. Mark the site. Rich diet.",
     ],
 )

@@ -23,6 +23,8 @@ def lexicon() -> dict[str, tuple[str, ...]]:
         ("foley", "e"),
         ("parkinson", "e"),
         ("pneumonia", "m"),
+        ("klebsiella", "o"),
+        ("hctz", "a"),
     ],
 )
 def test_a_word_has_its_code(lexicon: dict[str, tuple[str, ...]], word: str, code: str) -> None:

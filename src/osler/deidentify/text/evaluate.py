@@ -4,21 +4,20 @@ A token is a run of word characters. An identifier's token is hidden if each of 
 span; any other token is over-redacted if a span touches it. A text leaks if one marked letter or digit stays visible.
 """
 
-import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from osler.deidentify.text.gold import IGNORED, Gold, Marked, read_gold
 from osler.deidentify.text.spans import Category, Span
-from osler.errors import ConfigError
 
-IGNORED: Final = "IGNORE"
-"""Category of marked text that counts neither as found nor as over-redacted."""
+__all__ = ["Evaluation", "Fault", "Gold", "Marked", "Tally", "count", "evaluate", "read_gold"]
 
-GROUPS: Final[dict[str, frozenset[Category]]] = {
+Found = Span | Marked
+
+GROUPS: Final[dict[str, frozenset[str]]] = {
     "CONTACT": frozenset({Category.PHONE, Category.FAX, Category.EMAIL, Category.URL, Category.IP}),
     "ID": frozenset(Category)
     - {Category.NAME, Category.LOCATION, Category.DATE, Category.AGE, Category.PHONE, Category.FAX, Category.EMAIL},
@@ -26,37 +25,23 @@ GROUPS: Final[dict[str, frozenset[Category]]] = {
 """Coarse categories that some corpora mark, and what each stands for."""
 
 _TOKEN: Final = re.compile(r"\w+")
-_CONTEXT: Final = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """An identifier that the gold marks; offsets are code points, ``end`` exclusive."""
-
-    start: int
-    end: int
-    category: str
-
-
-@dataclass(frozen=True, slots=True)
-class Gold:
-    """A text and its marked identifiers."""
-
-    id: str
-    text: str
-    marked: tuple[Marked, ...]
+_WORD: Final = re.compile(r"\S+")
+_WORDS_AROUND: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A missed identifier (``leak``) or an innocent word that was hidden (``over-redaction``).
 
-    ``context`` shows every marked identifier as its category, never as its text.
+    ``context`` is three words each side, with all that was marked or found as its category: what the gold forgot may
+    still be an identifier. `start` and `end` say where the word is for those who may read the text.
     """
 
     id: str
     kind: str
     category: str
+    start: int
+    end: int
     context: str
 
 
@@ -68,6 +53,13 @@ class Tally:
     tokens: int = 0
     hidden: int = 0
     typed: int = 0
+
+    def add(self, other: "Tally") -> None:
+        """Add another's counts."""
+        self.spans += other.spans
+        self.tokens += other.tokens
+        self.hidden += other.hidden
+        self.typed += other.typed
 
 
 @dataclass(slots=True)
@@ -96,7 +88,20 @@ class Evaluation:
     by_category: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     faults: list[Fault] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, object]:
+    def add(self, other: "Evaluation") -> None:
+        """Add the counts of other texts."""
+        self.documents += other.documents
+        self.identified += other.identified
+        self.leaking += other.leaking
+        self.tokens += other.tokens
+        self.over_redacted += other.over_redacted
+        self.characters += other.characters
+        self.visible += other.visible
+        for name, tally in other.by_category.items():
+            self.by_category[name].add(tally)
+        self.faults += other.faults
+
+    def to_json(self) -> dict[str, Any]:
         """Return the rates, 0 to 1 or None where there is nothing to count, as the command prints them."""
         tallies = self.by_category.values()
         marked = sum(tally.tokens for tally in tallies)
@@ -119,24 +124,6 @@ class Evaluation:
         }
 
 
-def read_gold(path: Path) -> Iterator[Gold]:
-    """Read JSON lines ``{"id", "text", "spans": [{"start", "end", "cat" or "category"}]}``.
-
-    Raises
-    ------
-    ConfigError
-        If a line has another form; the message quotes nothing of it.
-    """
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                row = json.loads(line)
-                marked = tuple(Marked(s["start"], s["end"], s.get("cat") or s["category"]) for s in row["spans"])
-                yield Gold(str(row["id"]), row["text"], marked)
-            except (ValueError, KeyError, TypeError):
-                raise ConfigError(f"line {number} of the gold file is not a marked text") from None
-
-
 def evaluate(gold: Iterable[Gold], find: Callable[[str], Sequence[Span]]) -> Evaluation:
     """Compare what `find` finds in each text with what is marked.
 
@@ -148,11 +135,12 @@ def evaluate(gold: Iterable[Gold], find: Callable[[str], Sequence[Span]]) -> Eva
     """
     evaluation = Evaluation()
     for document in gold:
-        _count(evaluation, document, find(document.text))
+        count(evaluation, document, find(document.text))
     return evaluation
 
 
-def _count(evaluation: Evaluation, gold: Gold, found: Sequence[Span]) -> None:
+def count(evaluation: Evaluation, gold: Gold, found: Sequence[Found]) -> None:
+    """Add one text, and what was found in it, to `evaluation`."""
     marked = [m for m in gold.marked if m.category != IGNORED]
     is_marked = _mask(len(gold.text), marked)
     is_ignored = _mask(len(gold.text), [m for m in gold.marked if m.category == IGNORED])
@@ -171,13 +159,13 @@ def _count(evaluation: Evaluation, gold: Gold, found: Sequence[Span]) -> None:
             tally.hidden += hidden
             tally.typed += hidden and any(_agrees(category, s) for s in found if s.start < end and s.end > start)
             if not hidden:
-                evaluation.faults.append(_fault(gold, "leak", category, start, end))
+                evaluation.faults.append(_fault(gold, found, "leak", category, start, end))
         elif not any(is_ignored[start:end]):
             evaluation.tokens += 1
             if any(is_found[start:end]):
                 evaluation.over_redacted += 1
-                category = next(s.category.value for s in found if s.start < end and s.end > start)
-                evaluation.faults.append(_fault(gold, "over-redaction", category, start, end))
+                category = next(str(s.category) for s in found if s.start < end and s.end > start)
+                evaluation.faults.append(_fault(gold, found, "over-redaction", category, start, end))
 
 
 def _count_characters(evaluation: Evaluation, gold: Gold, marked: Sequence[Marked], is_found: bytearray) -> None:
@@ -189,28 +177,37 @@ def _count_characters(evaluation: Evaluation, gold: Gold, marked: Sequence[Marke
     evaluation.leaking += visible > 0
 
 
-def _mask(length: int, ranges: Iterable[Marked | Span]) -> bytearray:
+def _mask(length: int, ranges: Iterable[Found]) -> bytearray:
     mask = bytearray(length)
     for each in ranges:
         mask[each.start : each.end] = b"\1" * (min(each.end, length) - each.start)
     return mask
 
 
-def _agrees(category: str, span: Span) -> bool:
+def _agrees(category: str, span: Found) -> bool:
     return span.category == category or span.category in GROUPS.get(category, ())
 
 
-def _fault(gold: Gold, kind: str, category: str, start: int, end: int) -> Fault:
-    first, last = max(start - _CONTEXT, 0), min(end + _CONTEXT, len(gold.text))
+def _fault(gold: Gold, found: Sequence[Found], kind: str, category: str, start: int, end: int) -> Fault:
+    here = next((m for m in gold.marked if m.start < end and m.end > start), Marked(start, end, category))
+    first, last = min(here.start, start), max(here.end, end)
+    covers = [*(m for m in gold.marked if m != here), *found]
+    before = _WORD.findall(_masked(gold.text, covers, 0, first))[-_WORDS_AROUND:]
+    after = _WORD.findall(_masked(gold.text, covers, last, len(gold.text)))[:_WORDS_AROUND]
+    middle = f"[{category}]" if kind == "leak" else f"<{category}>"
+    return Fault(gold.id, kind, category, start, end, " ".join([*before, middle, *after]))
+
+
+def _masked(text: str, covers: Iterable[Found], first: int, last: int) -> str:
+    """Return a stretch of the text with all that is covered as its category."""
     pieces: list[str] = []
     at = first
-    for mark in sorted(gold.marked, key=lambda m: m.start):
-        if mark.category == IGNORED or mark.end <= at or mark.start >= last:
+    for cover in sorted(covers, key=lambda c: c.start):
+        if cover.end <= at or cover.start >= last:
             continue
-        pieces += (gold.text[at : max(mark.start, at)], f"[{mark.category}]")
-        at = mark.end
-    context = " ".join("".join([*pieces, gold.text[at:last]]).split())
-    return Fault(gold.id, kind, category, context)
+        pieces += (text[at : max(cover.start, at)], f"[{cover.category}]")
+        at = cover.end
+    return "".join([*pieces, text[at:last]])
 
 
 def _rate(part: int, whole: int) -> float | None:

@@ -100,8 +100,14 @@ class KnownIdentifiers:
         for category, value in self.values:
             is_date = category is Category.DATE
             patterns = date_patterns(value, self.months) if is_date else [value_pattern(value)]
+            if category is Category.LOCATION:
+                patterns.extend(value_pattern(part) for part in street_parts(value))
+            elif not is_date:
+                patterns.extend(value_pattern(part) for part in re.findall(r"\d{5,}", value) if part != value)
             self._patterns.extend((category, re.compile(pattern)) for pattern in patterns if pattern)
-        self._patterns.extend((Category.NAME, re.compile(p)) for name in self.names if (p := initials_pattern(name)))
+        for name in self.names:
+            patterns = [initials_pattern(name), *map(spaced_pattern, name)]
+            self._patterns.extend((Category.NAME, re.compile(p)) for p in patterns if p)
 
     @classmethod
     def from_patient_json(
@@ -151,7 +157,8 @@ class KnownIdentifiers:
     def _verdict(self) -> Callable[[str], bool | None]:
         """Return what says True of a name by itself, False of one that needs another beside it, None of no name."""
         parts = {fold(word) for name in self.names for word in name if len(word) > 1}
-        sure = {part for part in parts if not self.is_vocabulary(part)}
+        parts |= {part.replace("'", "").replace("’", "") for part in parts}
+        sure = {part for part in parts if not self.is_vocabulary(part)} | self._glued()
         nicknames = {fold(other) for part in parts for other in self.nicknames(part)} - parts
         long = [part for part in sure if len(part) >= LONG_NAME]
 
@@ -169,6 +176,20 @@ class KnownIdentifiers:
             return None
 
         return verdict
+
+    def _glued(self) -> set[str]:
+        """Return the names written as one word ("smithjohn"), and an initial with the other part ("jsmith")."""
+        glued: set[str] = set()
+        for name in self.names:
+            words = [fold(word) for word in name if len(word) > 1]
+            for one in words:
+                for other in words:
+                    if one != other:
+                        glued |= {one + other, one + other[0], one[0] + other}
+        capitals = {"".join(word[0] for word in name).lower() for name in self.names if len(name) >= 3}
+        return {word for word in glued if len(word) > 4 and not self.is_vocabulary(word)} | {
+            word for word in capitals if not self.is_vocabulary(word)
+        }
 
 
 def _name(text: str, held: Sequence[tuple[re.Match[str], bool]]) -> Iterator[Span]:
@@ -206,11 +227,27 @@ def value_pattern(value: str) -> str:
     return r"(?<![^\W_])" + gap.join(map(re.escape, characters)) + r"(?![^\W_])"
 
 
+def street_parts(line: str) -> list[str]:
+    """Return a line of an address without its house number, and without its last word ("12 Main St")."""
+    words = line.split()
+    if len(words) < 3 or not words[0][:1].isdigit():
+        return []
+    return [" ".join(words[1:]), " ".join(words[:-1])]
+
+
+def spaced_pattern(word: str) -> str:
+    """Return a pattern of a word whose letters stand apart ("S M I T H")."""
+    letters = [c for c in word.lower() if c.isalpha()]
+    return r"\b" + r"[ .\-]{1,2}".join(map(re.escape, letters)) + r"\b" if len(letters) > 3 else ""
+
+
 def initials_pattern(name: Sequence[str]) -> str:
     """Return a pattern of a full name's initials with full stops ("j.r.s.")."""
     if not 2 <= len(name) <= 4:
         return ""
-    return r"\b" + r"\.[ ]?".join(re.escape(word[0].lower()) for word in name) + r"\.(?!\w)"
+    letters = [re.escape(word[0].lower()) for word in name]
+    some = [letters, [letters[0], letters[-1]]]
+    return r"\b(?:" + "|".join(r"\.[ ]?".join(each) + r"\.(?!\w)" for each in some) + ")"
 
 
 def date_patterns(value: str, months: Sequence[str]) -> list[str]:

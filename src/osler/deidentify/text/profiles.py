@@ -34,6 +34,7 @@ _KEPT: Final = frozenset({"town", "zip", "county"})
 """Rules of places that a limited data set keeps (164.514(e)(2)(ii): town or city, state, zip code)."""
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
+_HAS_WORD: Final = re.compile(r"[^\W\d_]{4}")
 _YEARS_KEPT: Final = 89
 
 
@@ -199,12 +200,33 @@ class Surrogates:
         taken = {word.lower() for word in _WORD.findall(document.shadow.text)}
         drawn: dict[tuple[Category, str], str] = {}
         placeholders = Placeholders(document.text)
+        names = self._names(document, spans, taken)
         for span in spans:
             text = document.shadow.text[span.start : span.end]
-            key = (span.category, text.lower())
+            key = (span.category, text)
             if key not in drawn:
-                drawn[key] = self._surrogate(span, text, taken) or placeholders.of(span.category, text)
+                made = names.get(text) if span.category is Category.NAME else self._surrogate(span, text, taken)
+                drawn[key] = made or placeholders.of(span.category, text)
             yield replace(span, replacement=drawn[key])
+
+    def _names(self, document: Document, spans: Sequence[Span], taken: set[str]) -> dict[str, str]:
+        """Return a surrogate for each name: one person's parts, in any order and case, become the same other parts."""
+        texts = {document.shadow.text[s.start : s.end]: s for s in spans if s.category is Category.NAME}
+        words: dict[str, str] = {}
+        names: dict[str, str] = {}
+        for text in sorted(texts, key=lambda text: (-len(_WORD.findall(text)), text.isupper(), text)):
+            parts = _WORD.findall(text)
+            if all(part.lower() in words for part in parts):
+                names[text] = _WORD.sub(lambda m: cased(words[m[0].lower()], m[0]), text)
+                continue
+            made = self._surrogate(texts[text], text, taken)
+            if made:
+                if len(made_parts := _WORD.findall(made)) == len(parts):
+                    for part, other in zip(parts, made_parts, strict=True):
+                        words.setdefault(part.lower(), other)
+                    made = _WORD.sub(lambda m: cased(words[m[0].lower()], m[0]), text)
+                names[text] = made
+        return names
 
     def _surrogate(self, span: Span, text: str, taken: set[str]) -> str | None:
         if span.category is Category.AGE:
@@ -216,15 +238,24 @@ class Surrogates:
             return f"person{draw.randrange(1000, 10000)}@example.org"
         if span.category is Category.URL:
             return f"https://example.org/{draw.randrange(1000, 10000)}"
-        if span.category in {Category.NAME, Category.LOCATION} and not text[:1].isdigit():
+        if span.category is Category.NAME or (span.category is Category.LOCATION and _HAS_WORD.search(text)):
             make = self._wording.pools.name if span.category is Category.NAME else self._wording.pools.place
+            own = {word.lower() for word in _WORD.findall(text)} if span.category is Category.LOCATION else set()
             for _ in range(50):
                 made = make(text, draw)
-                if not taken & {word.lower() for word in _WORD.findall(made)}:
+                new = {word.lower() for word in _WORD.findall(made)} - own
+                if new and not taken & new:
                     return made
             return None
         made = same_form(text, draw)
         return made if made.lower() != text.lower() else None
+
+
+def cased(word: str, like: str) -> str:
+    """Return a word in the case of another; its first letter only for an initial."""
+    if len(like) == 1:
+        word = word[0]
+    return word.upper() if like.isupper() else word.lower() if like.islower() else word.capitalize()
 
 
 def same_form(text: str, draw: random.Random) -> str:

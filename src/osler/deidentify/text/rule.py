@@ -24,7 +24,7 @@ class Rule:
     category : Category
     pattern : str
         Regular expression whose repeats are all bounded, so that it runs in linear time. Its group ``v`` is the
-        span; without that group, the whole match. It runs on the lower-case shadow unless ``cased``.
+        span; without it, the whole match. It runs on the lower-case shadow unless ``cased``.
     score : float
     needs : tuple of str
         Lower-case strings of which one must occur in the text; a text without them costs nothing.
@@ -52,6 +52,11 @@ class RuleRecogniser:
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = tuple((rule, re.compile(rule.pattern)) for rule in rules)
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The table, for documentation."""
+        return tuple(rule for rule, _ in self._rules)
+
     def spans(self, document: Document) -> Iterator[Span]:
         """Return what the rules find, rule by rule."""
         shadow = document.shadow
@@ -65,5 +70,7 @@ class RuleRecogniser:
             group = "v" if "v" in pattern.groupindex else 0
             for match in pattern.finditer(shadow.text if rule.cased else shadow.lower):
                 start, end = match.span(group)
+                if start < 0:
+                    start, end = match.span()
                 if end > start and (rule.check is None or rule.check(match)):
                     yield Span(start, end, rule.category, rule.score, rule.name)

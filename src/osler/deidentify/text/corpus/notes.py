@@ -17,6 +17,7 @@ from osler.deidentify.text.corpus.values import FACTS, IDENTIFIERS
 from osler.deidentify.text.spans import Category
 
 _FIELD: Final = re.compile(r"\{([a-z0-9]+)(?:\.([a-z]+))?\}")
+_MISREAD: Final = str.maketrans("oOlIS", "00115")
 _FORMS: Final[dict[str, Callable[[Person], str]]] = {
     "first": lambda p: p.given,
     "last": lambda p: p.surname,
@@ -31,6 +32,13 @@ _FORMS: Final[dict[str, Callable[[Person], str]]] = {
     "initials": lambda p: p.initials,
     "lower": lambda p: p.given.lower(),
     "lowerlast": lambda p: p.surname.lower(),
+    "surcaps": lambda p: f"{p.given} {p.surname.upper()}",
+    "surcomma": lambda p: f"{p.surname.upper()},{p.given.upper()} {p.middle[0].upper()}",
+    "midinit": lambda p: p.middle[0],
+    "linit": lambda p: p.initials.lower(),
+    "dots": lambda p: f"{p.given[0]}.{p.surname[0]}.",
+    "word": lambda p: p.word,
+    "ocr": lambda p: f"{p.given} {p.surname}".translate(_MISREAD),
 }
 _WRAP_COLUMNS: Final = (48, 90)
 

@@ -21,6 +21,8 @@ class Person:
     middle: str
     surname: str
     female: bool
+    word: str
+    """A name that is an ordinary word or an eponym too."""
 
     @property
     def initials(self) -> str:
@@ -42,7 +44,7 @@ class People:
 
     def draw(self, rng: random.Random) -> Person:
         """Return a person of any culture; one in ten bears a name that no list has."""
-        return Person(self._given(rng), self._given(rng), self._surname(rng), rng.random() < 0.5)
+        return Person(self._given(rng), self._given(rng), self._surname(rng), rng.random() < 0.5, self._word(rng))
 
     def _given(self, rng: random.Random) -> str:
         if rng.random() < 0.1:
@@ -62,6 +64,9 @@ class People:
             return f"{particle}{name}" if particle[-1] in "'c-" else f"{particle} {name}"
         return name
 
+    def _word(self, rng: random.Random) -> str:
+        return rng.choice(self._words).title()
+
     def _pick(self, rng: random.Random, letter: str) -> str:
         rank = rng.choices("0123" if letter == "s" else "012", (5, 4, 3, 1) if letter == "s" else (5, 4, 3))[0]
         return rng.choice(self._names[letter + rank]).title()
@@ -75,6 +80,17 @@ class People:
                     if part in names:
                         names[part].append(word)
         return names
+
+    @cached_property
+    def _words(self) -> list[str]:
+        return [
+            word
+            for word, code in load_lexicon().items()
+            if (zlib.crc32(word.encode()) % 5 == 0) == self._held_out
+            and len(word) > 2
+            and not {"s0", "s1", "g0", "g1"}.isdisjoint(code)
+            and not {"w0", "w1", "w2", "e"}.isdisjoint(code)
+        ]
 
 
 def _invented(rng: random.Random) -> str:

@@ -96,6 +96,11 @@ def _eponym(rng: random.Random) -> str:
     return rng.choice(forms).format(one, other, head)
 
 
+def _surname(rng: random.Random) -> str:
+    """Return a surname that stands for an eponym which no list has."""
+    return rng.choice(_words_with(rng.choice(("s1", "s2", "s3")))).title()
+
+
 def _context(letter: str) -> Maker:
     def make(rng: random.Random) -> str:
         word = rng.choice(_words_with(letter))
@@ -153,6 +158,12 @@ FACTS: Final[dict[str, Maker]] = {
     "eponym": _eponym,
     "ambiguous": _listed("ambiguous"),
     "drug": _listed_drug,
+    "surn": _surname,
+    "surn2": _surname,
+    "h": lambda rng: rng.choice(_words_with("h")),
+    "abbr": lambda rng: rng.choice(_words_with("a")).upper(),
+    "organism": lambda rng: rng.choice(_words_with("o")).title(),
+    "organism2": lambda rng: rng.choice(_words_with("o")),
     "word": lambda rng: rng.choice(_plain_words()),
     "title": lambda rng: rng.choice(
         ("Dr.", "Dr", "Mr.", "Mrs.", "Ms.", "Ms", "Mr", "Miss", "DR.", "Prof.", "Doctor", "Sister")

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from osler.deidentify.text.en import (
+    addresses,
     ages,
     contact,
     dates,
     facilities,
+    labelled,
     lexicon,
     names,
     places,
@@ -16,19 +18,36 @@ from osler.deidentify.text.en import (
     towns,
     written_dates,
 )
+from osler.deidentify.text.en.ordinary import is_ordinary
 from osler.deidentify.text.en.surrogates import Pools
 from osler.deidentify.text.engine import Recogniser, Replacer
 from osler.deidentify.text.known import KnownIdentifiers
 from osler.deidentify.text.profiles import Wording, make_replacer
 from osler.deidentify.text.rule import RuleRecogniser
 
-is_vocabulary = lexicon.is_vocabulary
+is_vocabulary = is_ordinary
 
 
 def recognisers() -> tuple[Recogniser, ...]:
     """Return the recognisers in the order in which they run."""
-    tables = (*titles.RULES, *contact.RULES, *rules.RULES, *dates.RULES, *ages.RULES, *places.RULES, *facilities.RULES)
-    return (RuleRecogniser(tables), facilities.Facilities(), towns.Towns(), names.recogniser())
+    tables = (
+        *titles.RULES,
+        *contact.RULES,
+        *rules.RULES,
+        *dates.RULES,
+        *ages.RULES,
+        *places.RULES,
+        *addresses.RULES,
+        *facilities.RULES,
+    )
+    return (
+        RuleRecogniser(tables),
+        labelled.Labelled(),
+        addresses.AddressesAbroad(),
+        facilities.Facilities(),
+        towns.Towns(),
+        names.recogniser(),
+    )
 
 
 def known(context: Mapping[str, Any]) -> Recogniser:

@@ -1,38 +1,70 @@
 """Ages over 89, in any wording; younger ones may stay (45 CFR 164.514(b)(2)(i)(C))."""
 
+import re
 from typing import Final
 
 from osler.deidentify.text.en.numbers import OVER_89
-from osler.deidentify.text.rule import Rule
+from osler.deidentify.text.rule import Check, Rule
 from osler.deidentify.text.spans import Category
 
+_KIN: Final = (
+    r"(?:mother|father|mom|dad|(?:great-?)?grand(?:mother|father|ma|pa|parent)|wife|husband|spouse|sister|brother"
+    r"|aunt|uncle|patient|pt"
+    r"|woman|man|lady|gentleman|female|male|widow(?:er)?|resident)"
+)
 _OLD: Final = rf"(?P<v>(?<![\d.,/])(?:9\d|1[0-3]\d)(?![\d+]|[.,/]\d)|{OVER_89})"
 _UNIT: Final = r"(?:y\.? ?/?o\b\.?|yrs?\.?|years?(?:'s?)?|year)"
 _NEEDS: Final = ("9", "1", "ninet", "hundred")
 
 
-def _age(name: str, pattern: str, score: float = 0.95, needs: tuple[str, ...] = _NEEDS) -> Rule:
-    return Rule(name, Category.AGE, pattern, score, needs, digits=False)
+def _age(
+    name: str, pattern: str, score: float = 0.95, needs: tuple[str, ...] = _NEEDS, check: Check | None = None
+) -> Rule:
+    return Rule(name, Category.AGE, pattern, score, needs, check, digits=False)
+
+
+def _no_temperature(match: re.Match[str]) -> bool:
+    return not re.search(
+        r"\b(?:t|temp|temperature|tmax|fever|of|at|to)[ :=]{0,3}$",
+        match.string[max(0, match.start() - 15) : match.start()],
+    )
 
 
 RULES: Final = (
     _age(
         "age-years-old",
-        rf"\b{_OLD}[- ]{{0,2}}{_UNIT}[- ]{{0,2}}(?:old\b|of age\b|young\b|aged?\b|[mf]\b|male\b"
+        rf"\b{_OLD}[- \n]{{0,2}}{_UNIT}[- \n]{{0,2}}(?:old\b|of age\b|young\b|aged?\b|[mf]\b|male\b"
         rf"|female\b|man\b|woman\b|gentleman\b|lady\b)",
     ),
-    _age("age-yo", rf"\b{_OLD}[- ]{{0,2}}(?:y\.? ?/?o\b|yr[- ]old)"),
+    _age("age-yo", rf"\b{_OLD}[- ]{{0,2}}(?:y\.?[ /-]?o\.?(?:ld)?(?:[mf])?\b|yr[- ]old)(?!-yo)"),
+    _age(
+        "age-kin",
+        rf"\b{_KIN}(?:,? (?:is|was|of|aged|who is|now|also))?[ ,(:]{{1,3}}(?:(?:deceased|died|dec'd|d\.|alive"
+        rf"|living|age)[ ,]{{1,2}})?"
+        rf"{_OLD}(?= ?[,;)]| ?\.(?!\d)| (?:and|cva|mi|ca|chf|cancer|stroke"
+        rf"|dementia|of|from|yo|lives?|she|he|who|with|now|alive|has|had)\b|\s*$)",
+        0.93,
+    ),
+    _age("age-at", rf"\b(?:at|since) {_OLD},? (?=(?:she|he|they|still)\b)"),
+    _age("age-and", rf"\bages? (?:of )?\d{{1,3}}(?: and | or |, ?| to | & ){_OLD}\b"),
+    _age("age-before", rf"\b{_OLD}(?= (?:and|or|to) \d{{2,3}}[- ]years?[- ]old)"),
+    _age(
+        "age-by-sex",
+        r"(?<![\w/.])(?:[mf](?:/|, ))?(?P<v>(?:(?<=[mf]/)|(?<=[mf], ))(?:9\d|1[01]\d)(?![\w%/]|[.,]\d)|(?:9\d"
+        r"|1[01]\d)(?= ?/ ?[mf]\b|m\b(?! walk))|9[0-4](?=f\b))",
+    ),
     _age(
         "age-labelled",
-        rf"\bage[ds]?(?: is| was| of)?[ :=]{{1,3}}(?:about |approximately |over )?{_OLD}\b(?! ?(?:%"
+        rf"\bage[ds]?(?: ?/ ?(?:sex|gender))?(?: is| was| of)?[ :=\n]{{1,3}}(?:about |approximately "
+        rf"|over )?{_OLD}\b(?! ?(?:%"
         rf"|mm|months|weeks|days|mos?\b))",
     ),
     _age(
         "age-turned",
         rf"\b(?:turn(?:ed|ing|s)?|celebrat\w{{2,4}} (?:his|her|their)|(?:died|passed(?: away)?"
-        rf"|deceased|death|lived|survived) (?:at|to|until)(?: the)?(?: age)?(?: of)?"
+        rf"|deceased|death|lived|survived) (?:at|to(?: be)?|until)(?: the)?(?: age)?(?: of)?"
         rf"|at (?:the )?age(?: of)?|just|nearly|almost|is now|who is|he is|she is|he's|she's|i'm"
-        rf"|i am)(?: the age of)? {_OLD}(?= ?[,.;)]| (?:and|in|on|this|last|next|but|with|years?"
+        rf"|i am)(?: the age of)? {_OLD}(?= ?[,.;)]| (?:and|in|this|last|next|but|with|years?"
         rf"|now|from|of|when|who|today)\b|\s?$)(?! years? (?:ago|later|after|history|of (?!age)))",
     ),
     _age(
@@ -54,5 +86,6 @@ RULES: Final = (
         "age-sex",
         r"\b(?P<v>9\d|1[01]\d)[ -]?(?:[mf]|wm|wf|bm|bf)\b(?= (?:w/|with|who|presents?|h/o|c/o|s/p"
         r"|hx|here|admitted|p/w|from|pmh|on|in)\b|,? ?(?:pmh|w/|h/o|p/w|c/o|s/p))",
+        check=_no_temperature,
     ),
 )

@@ -4,29 +4,29 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from osler.deidentify.text.en.numbers import ORDINAL, YEAR
+from osler.deidentify.text.en.numbers import DAY_WORD, NUMBER_WORD, ORDINAL, YEAR
 from osler.deidentify.text.en.written_dates import MONTH_NAMES
 from osler.deidentify.text.rule import Rule
 from osler.deidentify.text.spans import Category
 
 MONTH: Final = (
     r"(?:january|february|march|april|may|june|july|august|september|october|november|december"
-    r"|(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b\.?)"
+    r"|(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?![a-z])\.?)"
 )
 _LONG: Final = r"(?:january|february|april|june|july|august|september|october|november|december)"
 _DAY: Final = r"(?:3[01]|[12]\d|0?[1-9])(?:st|nd|rd|th)?(?![\w%])"
-_CENTURY: Final = r"(?:1[89]\d\d|20\d\d)"
+_CENTURY: Final = r"(?:1[89]\d\d|2[01]\d\d)"
 _Y4: Final = rf"{_CENTURY}(?![\w%])"
 _Y: Final = rf"(?:{_Y4}|'?\d\d(?![\w:/%]|\.\d|\s?(?:mg|mcg|ml|units?|%|yo|y/o|year|am|pm|m\b|f\b)))"
 _WEEKDAY: Final = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _WD: Final = rf"(?:{_WEEKDAY}|(?:mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b\.?)"
 _BEFORE: Final = rf"(?:{_WD},? (?:the )?)?"
 _CLOCK: Final = r"(?:[t ]\d{1,2}:?\d\d(?::?\d\d(?:\.\d{1,9})?)?(?: ?[ap]m)?(?: ?z|[ ]?[+-]\d\d:?\d\d)?(?![\d:]))?"
-_TO: Final = r"\s?(?:-|to|through|thru|until|and)\s?"
+_TO: Final = r"\s?(?:-|to|through|thru|until)\s?"
 _START: Final = r"(?<![\w/.\-])"
 _END: Final = r"(?![\w/]|[-.]\d)"
 _UNIT: Final = re.compile(
-    r"\s?(?:mg|mcg|ml|g\b|units?|tabs?\b|tablets?|puffs?|drops?|%|mm\b|cm\b|kg\b|lbs?\b|times|bpm|"
+    r"\s?(?:mg|mcg|ml|g\b(?!\.)|units?|tabs?\b|tablets?|puffs?|drops?|%|mm\b|cm\b|kg\b|lbs?\b|times|bpm|"
     r"months?|weeks?|days?|hours?|hrs?|years?|strength|murmur|systolic|diastolic|pain|reps|sets)"
 )
 _SEASON: Final = r"(?:spring|summer|fall|autumn|winter)(?:time)?"
@@ -40,11 +40,21 @@ _HOLIDAY: Final = (
     r"|(?:chinese|lunar) new year|ramadan|eid(?: al[- ]\w{3,6})?|hanukkah|chanukah|passover|yom kippur|rosh hashanah?"
     r"|diwali|kwanzaa|labor day weekend|super bowl(?: sunday)?)"
 )
+_HOLIDAYS_NEED: Final = (
+    *("day", "mas", "giving", "easter", "hallow", "new year", "ramadan", "eid", "nukkah", "passover", "kippur"),
+    *("hashana", "diwali", "kwanzaa", "mayo", "teenth", "gras", "july", "super bowl", "pentecost"),
+)
 _LOOSE: Final = (
     r"\b(?:on|since|from|until|till|by|before|after|dated?|through|thru|d/c'?d|admitted|admit|discharged|seen|"
     r"last|next|dob|born|surgery|started|stopped|begun|due|scheduled|labs?|cxr|ct|mri|echo|ekg|ecg|xray|x-ray|"
     r"cath|egd|colonoscopy|biopsy|bx|visit|appt|appointment|f/u|follow[- ]?up|as of|lmp|edd|edc|ucx|bcx|cultures?"
-    r"|between|filled|given|received|expires?|exp|effective|returned|week of|updated|signed|dictated)"
+    r"|between|filled|given|received|expires?|exp|effective|returned|week of|updated|signed|dictated|d/c|dc'?d"
+    r"|disch(?:arge)?|adm(?:ission)?|dose|shot|vaccine|booster|mammo(?:gram)?|pap|dexa"
+    r"|note|event|fell|pod ?#?\d{1,2}|post-?op day \d{1,2}|s/p [a-z]{2,14}|hgb|hct|wbc|plt|inr|bmp|cbc|cmp|bnp"
+    r"|trop(?:onin)?"
+    rf"|verified|reviewed|in:|out:|intake|census|comparison|compared? (?:to|with)|read|prior|previous|reported"
+    rf"|collected|drawn|resulted|a1c|dialysis|hd|ed visit|transfused|extubated|intubated|placed|removed"
+    rf"|last [a-z]{{2,10}}|{_WEEKDAY}|mon|tues?|wed|thurs?|fri|sat)"
 )
 
 
@@ -58,6 +68,15 @@ def _numeric(match: re.Match[str]) -> bool:
 def _loose(match: re.Match[str]) -> bool:
     """Check m/d without a year: no ratio, dose, score or strength."""
     return 1 <= int(match["a"]) <= 12 and 1 <= int(match["b"]) <= 31 and not _UNIT.match(match.string, match.end())
+
+
+def _no_score(match: re.Match[str]) -> bool:
+    before = match.string[max(0, match.start() - 24) : match.start()]
+    return _loose(match) and not re.search(
+        r"(?:plates?|days?|cycles?|weeks?|doses?|scored?|scores?|nodes?|phq|gad|moca|mmse|scale|index|vision|ratio|grade|apgars?|vas|ln|o[ds]"
+        r"|\d)[-\d:=, ]*(?:of |was |is )?$",
+        before,
+    )
 
 
 def _no_dose(match: re.Match[str]) -> bool:
@@ -89,8 +108,9 @@ RULES: Final = (
     Rule(
         "date-month-day",
         Category.DATE,
-        rf"\b{_BEFORE}{MONTH}[ -]{{0,2}}(?:the )?{_DAY}(?:(?:,|\s|-|/|of){{1,4}}{_Y}|(?:\s?[-–]\s?"
-        rf"|\s(?:to|and|through)\s){_DAY}(?:,?\s{_Y4})?)?{_CLOCK}",
+        rf"\b{_BEFORE}{MONTH}[ \n/.-]{{0,2}}(?:the )?{_DAY}(?:(?:\s?[-–]\s?|\s(?:to|and"
+        rf"|through)\s){_DAY}(?!/)(?:,?\s{_Y4})?"
+        rf"|(?:,|\s|-|/|of){{1,4}}{_Y})?{_CLOCK}",
         check=_no_dose,
         needs=_MONTHS_NEED,
     ),
@@ -106,7 +126,7 @@ RULES: Final = (
     Rule(
         "date-month-year",
         Category.DATE,
-        rf"\b(?:(?:early|mid|late|middle of|end of|beginning of)[- ])?{MONTH}(?:,?\s|-|/|,|\s+of\s"
+        rf"\b(?:{MONTH}[-/])?{MONTH}(?:,?\s|-|/|,|\s+of\s"
         rf"|\s'|'){{1,2}}{_Y4}|\b{MONTH}[ -]?'\d\d\b",
         needs=_MONTHS_NEED,
     ),
@@ -118,11 +138,39 @@ RULES: Final = (
         needs=_MONTHS_NEED,
         digits=False,
     ),
+    Rule(
+        "date-spoken-cardinal",
+        Category.DATE,
+        rf"\b{_BEFORE}{MONTH},? (?:the )?{DAY_WORD},? (?:of )?(?:{YEAR}|{_Y4})\b|\b{_LONG} {DAY_WORD}\b",
+        needs=_MONTHS_NEED,
+        digits=False,
+    ),
+    Rule(
+        "date-spoken-birth",
+        Category.DATE,
+        rf"\b(?:dob|date of birth|birth ?da(?:te|y)|born)(?: is| was| on)?[:,]? (?P<v>{NUMBER_WORD}(?:(?:[-, ]"
+        rf"| slash | dash ){{1,3}}"
+        rf"{NUMBER_WORD}){{2,9}})\b",
+        needs=("dob", "birth", "born"),
+        digits=False,
+    ),
+    Rule(
+        "date-year-first",
+        Category.DATE,
+        rf"{_START}{_CENTURY}[-/ ]{MONTH}[-/ ]{_DAY}",
+        needs=_MONTHS_NEED,
+    ),
+    Rule(
+        "date-ocr",
+        Category.DATE,
+        r"(?<![\w/.\-])(?=[\d/\-]{0,9}[oli])[0-3ol]?[\dol]([/\-])[0-3ol]?[\dol]\1(?:[1li]9|2[0o])[\dol]{2}(?!\w)",
+        check=lambda m: sum(map(str.isdigit, m[0])) >= 5,
+    ),
     Rule("date-month-spoken-year", Category.DATE, rf"\b{MONTH},? (?:of )?{YEAR}\b", needs=_MONTHS_NEED, digits=False),
     Rule(
         "date-month",
         Category.DATE,
-        rf"\b(?:(?:early|mid|late|last|next|this)[- ])?{_LONG}\b",
+        rf"\b{_LONG}\b",
         score=0.85,
         check=_single,
         needs=_MONTHS_NEED,
@@ -138,12 +186,22 @@ RULES: Final = (
         digits=False,
     ),
     Rule(
+        "date-month-lower",
+        Category.DATE,
+        r"\b(?:in|since|last|next|until|by|from|this|early|late|mid)[ -](?P<v>jan|feb|apr|jun|jul|aug|sept?|oct"
+        r"|nov|dec)(?![\w'-])",
+        score=0.85,
+        needs=_MONTHS_NEED,
+        digits=False,
+    ),
+    Rule(
         "date-numeric",
         Category.DATE,
-        rf"{_START}(?:{_WD},? )?(?P<a>\d{{1,2}})\s?([/\-])\s?(?P<b>\d{{1,2}})\s?\2\s?'?"
-        rf"(?:{_CENTURY}|\d\d){_CLOCK}{_END}",
+        rf"{_START}(?:{_WD},? )?(?P<a>\d{{1,2}})\s?([/\-])\s?(?P<b>\d{{1,2}})(?:\s?[-–]\s?\d{{1,2}}(?=/))?\s?\2\s?'?"
+        rf"(?:{_CENTURY}|\d\d)(?:{_TO}\d{{1,2}}\2\d{{1,2}}\2(?:{_CENTURY}|\d\d)(?!\d))?{_CLOCK}(?:{_END}|(?=[a-z]{{3}}))",
         check=_numeric,
     ),
+    Rule("date-bars", Category.DATE, rf"{_START}\d{{1,2}}[|]\d{{1,2}}[|]{_CENTURY}(?!\w)", needs=("|",)),
     Rule(
         "date-dotted",
         Category.DATE,
@@ -153,7 +211,7 @@ RULES: Final = (
     Rule(
         "date-iso",
         Category.DATE,
-        rf"{_START}(?:1[89]|20)\d\d([-/.])(?:1[0-2]|0?[1-9])\1(?:3[01]|[12]\d|0?[1-9])(?!\d){_CLOCK}",
+        rf"{_START}{_CENTURY}([-/.])(?:1[0-2]|0?[1-9])\1(?:3[01]|[12]\d|0?[1-9])(?!\d){_CLOCK}",
     ),
     Rule(
         "date-stamp",
@@ -180,11 +238,63 @@ RULES: Final = (
     Rule(
         "date-slash",
         Category.DATE,
-        rf"(?P<lead>{_LOOSE})[: ]\s{{0,2}}(?:the )?(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d"
-        rf"|0?[1-9])(?:{_TO}\d{{1,2}}/\d{{1,2}}(?:/\d{{2,4}})?)?){_END}",
+        rf"(?P<lead>{_LOOSE})(?::?\s{{1,2}}|:| ?\()(?:(?:the|on|was|is) )?(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]"
+        rf"|[12]\d"
+        rf"|0?[1-9])(?:{_TO}\d{{1,2}}/\d{{1,2}}(?:/\d{{2,4}})?|-\d{{1,2}})?){_END}",
         score=0.85,
         check=_loose,
         needs=("/",),
+    ),
+    Rule(
+        "date-weekday-slash",
+        Category.DATE,
+        rf"\b{_WD},? (?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d|0?[1-9]){_END}",
+        score=0.87,
+        check=_loose,
+        needs=("/",),
+    ),
+    Rule(
+        "date-slash-second",
+        Category.DATE,
+        rf"{_LOOSE}:?\s{{1,2}}\d{{1,2}}/\d{{1,2}}(?:, ?|;? (?:and|or|&) )(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]"
+        rf"|[12]\d|0?[1-9])){_END}",
+        score=0.85,
+        check=_loose,
+        needs=("/",),
+    ),
+    Rule(
+        "date-slash-bare",
+        Category.DATE,
+        rf"{_START}(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>0[1-9]|1[346-9]|2[1-35-9]"
+        rf"|31)){_END}(?! ?[\w ]{{0,12}}(?:nodes?|lymph|inch|in\b|cores))",
+        score=0.75,
+        check=_no_score,
+        needs=("/",),
+    ),
+    Rule(
+        "date-slash-value",
+        Category.DATE,
+        rf"{_START}(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d|0?[1-9]))(?:: ?| )\d{{1,3}}\.\d{{1,2}}(?![\d/])",
+        score=0.8,
+        check=_loose,
+        needs=("/",),
+    ),
+    Rule(
+        "date-slash-brackets",
+        Category.DATE,
+        r"\((?:on |as of )?(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>1[13-9]|2[1-35-9]|31|0[1-9]))\)",
+        score=0.8,
+        check=_numeric,
+        needs=("/",),
+    ),
+    Rule(
+        "date-dash",
+        Category.DATE,
+        rf"\b(?:on|seen|visit|dated?|since|from)(?: (?:[\d-]{{3,5}} and))? (?P<v>(?P<a>1[0-2]"
+        rf"|0?[1-9])-(?P<b>1[3-9]|2\d|3[01])){_END}",
+        score=0.8,
+        check=_loose,
+        needs=("-",),
     ),
     Rule(
         "date-slash-range",
@@ -198,8 +308,9 @@ RULES: Final = (
     Rule(
         "date-slash-heading",
         Category.DATE,
-        r"(?m)^[ \t*\-]{0,4}(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d|0?[1-9]))(?=\s?[:\-–]"
-        r"|,? \d\d:?\d\d\b)",
+        r"(?m)(?:^[ \t*\-]{0,4}|[ \t]{2}|\t|\b(?:md|do|rn|np|pa),? \()(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]"
+        r"|[12]\d|0?[1-9]))(?=\s?[:\-–]"
+        r"|,? \d\d:?\d\d\b|[ \t]*$|\))",
         score=0.85,
         check=_numeric,
         needs=("/",),
@@ -207,8 +318,8 @@ RULES: Final = (
     Rule(
         "date-slash-clock",
         Category.DATE,
-        rf"{_START}(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d"
-        rf"|0[1-9])(?: at)? \d{{1,2}}:\d\d(?: ?[ap]m)?\b",
+        rf"{_START}(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d"
+        rf"|0?[1-9]))(?: at| ?@)? ?(?:\d{{1,2}}:\d\d(?: ?[ap]m)?|(?<=@ )\d{{4}}|(?<=@)\d{{4}})\b",
         score=0.85,
         check=_numeric,
         needs=("/",),
@@ -216,7 +327,7 @@ RULES: Final = (
     Rule(
         "date-weekday",
         Category.DATE,
-        rf"\b(?:(?:last|next|this|on) )?(?P<v>{_WEEKDAY})\b",
+        rf"\b(?:(?:last|next|this|on) )?(?P<v>{_WEEKDAY}(?: the \d\d?(?:st|nd|rd|th))?)\b",
         score=0.85,
         check=_weekday,
         needs=("day",),
@@ -225,7 +336,7 @@ RULES: Final = (
     Rule(
         "date-weekday-short",
         Category.DATE,
-        r"\b(?:last|next|this|on|On) (?P<v>(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)\b)(?!\w)",
+        r"\b(?:[Ll]ast|[Nn]ext|[Tt]his|[Oo]n) (?P<v>(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)\b)(?!\w)",
         score=0.85,
         cased=True,
         digits=False,
@@ -236,28 +347,7 @@ RULES: Final = (
         rf"\b{_HOLIDAY}(?:,? (?:of )?{_Y4})?",
         score=0.995,
         check=_single,
-        needs=(
-            "day",
-            "mas",
-            "giving",
-            "easter",
-            "hallow",
-            "new year",
-            "ramadan",
-            "eid",
-            "nukkah",
-            "passover",
-            "kippur",
-            "hashana",
-            "diwali",
-            "kwanzaa",
-            "mayo",
-            "teenth",
-            "gras",
-            "july",
-            "super bowl",
-            "pentecost",
-        ),
+        needs=_HOLIDAYS_NEED,
         digits=False,
     ),
     Rule(
@@ -280,10 +370,11 @@ RULES: Final = (
     Rule(
         "date-day-of-month",
         Category.DATE,
-        r"\bon the (?P<v>(?:3[01]|[12]\d|[1-9])(?:st|nd|rd|th))(?= ?[,.;)]| of (?:this|last|next"
+        r"\b(?:on|by|until|till|since|before|after|through) the (?P<v>(?:3[01]|[12]\d|[1-9])(?:st|nd|rd"
+        r"|th))(?= ?[,.;)]| of (?:this|last|next"
         r"|the) month|\s?$| (?:at|and|she|he|they|with|for|we)\b)",
         score=0.8,
-        needs=("on the ",),
+        needs=(" the ",),
     ),
     Rule(
         "date-old-birth-year",

@@ -18,7 +18,8 @@ _FACILITY: Final = (
     r"Care (?:Center|Centre|Home)|Surgery Center|Cancer (?:Center|Centre|Institute)"
     r"|Heart (?:Center|Institute)|Manor|Sanatorium|Assisted Living|Senior Living|"
     r"Retirement (?:Home|Community|Village)|Pharmacy|Family Practice|Family Medicine"
-    r"|Pediatrics|Polyclinic|Institute|Dialysis(?: Center)?|Imaging(?: Center)?|VA(?:MC)?\b"
+    r"|Pediatrics|Polyclinic|Institute|Dialysis(?: Center)?|Imaging(?: Center)?|VA(?:MC)?\b|SNF\b|ALF\b|ECF\b"
+    r"|LTACH?\b|(?:Hospital|Oncology|Eye|Treatment|Wellness|Community|Trauma|Birth|Recovery|Pain|Spine) Center"
     r"|Langone|Hospice)"
 )
 _INSTITUTION: Final = (
@@ -28,12 +29,16 @@ _INSTITUTION: Final = (
     r"|Correctional (?:Facility|Institution)|Shelter|Airport|Mall|Apartments|Towers|Estates"
     r"|Barracks|Air Force Base|Fort)"
 )
-_NAME_WORD: Final = r"(?:(?:St|Mt|Ft|Dr|Ste|U\.S|M\.D)\.|[A-Z\u00c0-\u00de][\w'&\-]{0,30})"
+_NAME_WORD: Final = r"(?:(?:[Ss][Tt]|[Mm][Tt]|Ft|Dr|Ste|U\.S|M\.D)\.|[A-Z\u00c0-\u00de][\w'&\-]{0,30})"
 _BEFORE: Final = re.compile(
     rf"(?<![\w.])(?P<name>{_NAME_WORD}(?:[ \t]{{1,2}}(?:(?:of|the|and|de|la|&"
     rf"|-)[ \t]{{1,2}}){{0,2}}{_NAME_WORD}){{0,5}})[ \t]{{1,2}}(?:(?:of|and|&) )?$"
 )
 _AFTER: Final = re.compile(rf" in (?!{_MONTHS}){CAPITALISED}(?: {CAPITALISED})?")
+_LEAD: Final = re.compile(
+    r"(?:(?:from|at|to|in|and|with|admitted|transferred|discharged|seen|of|for|the|via|by)[ \t]{1,2}){1,4}(?=\S)",
+    re.IGNORECASE,
+)
 _REACH: Final = 100
 _DEPARTMENTS: Final = """
 the a an our your this that his her local outside outlying another acute care primary urgent emergency general
@@ -54,16 +59,17 @@ veterans no date on after before when if please continue status post hosp neares
 """Words that make no certain facility: departments, and what a sentence begins with."""
 _GENERIC: Final = frozenset(_DEPARTMENTS.split())
 _SYSTEMS: Final = (
-    r"\b(?:UCSF|UCLA|UCSD|UCI|USC|NYU(?: Langone)?|MGH|BWH|BIDMC|CHOP|OHSU|UPMC|UAB|UNC|UVA"
+    r"(?<![\w-])(?:UCSF|UCLA|UCSD|UCI|USC|NYU(?: Langone)?|MGH|BWH|BIDMC|CHOP|OHSU|UPMC|UAB|UNC|UVA"
     r"|UIC|UTSW|UTMB|MSKCC|MUSC|VUMC|CHLA|CHW|HUP|LAC\+USC|NYP|"
-    r"Mayo|Johns Hopkins|Hopkins|Kaiser(?: Permanente)?|Cedars?[- ]Sinai|(?:Mount|Mt\.?) Sinai"
+    r"Mayo|Johns? Hopkins|Hopkins|Kaiser(?: Permanente)?|Cedars?[- ]Sinai|(?:Mount|Mt\.?) Sinai"
     r"|Mass General|Massachusetts General|Brigham(?: and Women's)?|"
     r"Beth Israel(?: Deaconess)?|Sloan[- ]Kettering|MD Anderson|Montefiore|Cleveland Clinic"
     r"|Mayo Clinic|NewYork-Presbyterian|NY Presbyterian|Presbyterian|Geisinger|"
     r"Intermountain|Sutter|Providence|Ascension|Banner|Baylor|Emory|Barnes[- ]Jewish|Sentara"
-    r"|Northwell|Stanford|Bellevue|Walter Reed|Bumrungrad|Lahey|Tufts|Duke|Yale|Vanderbilt)\b"
+    r"|Northwell|Stanford|Bellevue|Walter Reed|Bumrungrad|Lahey|Tufts|Duke|Yale|Vanderbilt|CVS|Walgreens|Walmart"
+    r"|Rite Aid|Costco|Kroger)\b"
     r"(?![- ](?:criteria|classification|score|scale|index|stand|treadmill|protocol|activity"
-    r"|treatment|pouch|virus|syndrome|elliptic))"
+    r"|treatment|pouch|virus|syndrome|elliptic|clip|brace|x\b))"
 )
 
 
@@ -108,19 +114,29 @@ RULES: Final = (
         0.85,
         digits=False,
     ),
-    place_rule("facility-system", _SYSTEMS, 0.85, digits=False),
+    place_rule(
+        "facility",
+        rf"\b(?P<v>(?P<name>{CAPITALISED}) (?:General|Memorial|Regional|Methodist|Presbyterian))(?=  |\t|[,.;)\n]|$)",
+        0.8,
+        _names_a_place,
+        needs=("general", "memorial", "regional", "methodist", "presby"),
+        digits=False,
+    ),
+    place_rule("facility-system", _SYSTEMS, 0.995, digits=False),
     place_rule(
         "employer",
-        rf"\b(?:works?|worked|working|employed|employee|job|retired from|teaches|volunteers) (?:at"
-        rf"|for|by|with|from) (?:the )?(?P<v>{CAPITALISED}(?: {CAPITALISED}){{0,3}})",
+        rf"\b(?:(?i:(?:works?|worked|working|employed|employee|job|retired|teaches|volunteers|engineer|teacher|nurse"
+        rf"|driver|manager|student"
+        rf"|professor|officer|clerk|cook|mechanic|accountant|cashier|janitor|supervisor|technician|analyst) (?:at"
+        rf"|for|by|with|from)|employer:?)) (?:the )?(?P<v>{CAPITALISED}(?:(?: &)? (?<!\. ){CAPITALISED}){{0,3}})",
         0.8,
-        needs=("work", "employ", "job", "retired", "teach", "volunteer"),
+        needs=("work", "employ", "job", "retired", "teach", "volunteer", " at "),
         digits=False,
     ),
 )
 _KINDS: Final = (
-    (re.compile(rf"(?<!\w){_FACILITY}(?!\w)", re.IGNORECASE), "facility", 0.9),
-    (re.compile(rf"(?<!\w){_INSTITUTION}(?!\w)", re.IGNORECASE), "institution", 0.85),
+    (re.compile(rf"\b(?=[a-z]){_FACILITY}(?!\w)", re.IGNORECASE), "facility", 0.97),
+    (re.compile(rf"\b(?=[a-z]){_INSTITUTION}(?!\w)", re.IGNORECASE), "institution", 0.9),
 )
 
 
@@ -137,4 +153,6 @@ class Facilities:
                 name = _BEFORE.search(text, max(0, kind.start() - _REACH), kind.start())
                 if name and _names_a_place(name):
                     after = _AFTER.match(text, kind.end())
-                    yield Span(name.start(), after.end() if after else kind.end(), Category.LOCATION, score, rule)
+                    lead = _LEAD.match(text, name.start(), name.end())
+                    start = lead.end() if lead else name.start()
+                    yield Span(start, after.end() if after else kind.end(), Category.LOCATION, score, rule)

@@ -19,7 +19,8 @@ _NEVER: Final = frozenset(
         "who with you your "
     ).split()
 )
-_MEDICAL: Final = frozenset("md")
+_MEDICAL: Final = frozenset("mdo")
+_CLINICAL: Final = frozenset("aedmo")
 _MARGIN: Final = "\n"
 
 
@@ -75,6 +76,8 @@ class Featurizer:
                 f"{before.lower}|{word.kind}",
                 f"{word.kind}|{after.lower}",
                 f"{before.kind}<{word.kind}>{after.kind}",
+                f"{words[at - 2].lower}|{before.lower}|{word.shape}",
+                f"{word.shape}|{after.lower}|{words[at + 2].lower}",
             ]
             if i == 0 or "\n" in text[tokens[i - 1].end : tokens[i].start]:
                 row.append("line")
@@ -82,6 +85,13 @@ class Featurizer:
                 row.append("eol")
             rows.append(row)
         return rows
+
+    def is_clinical(self, tokens: Sequence[Token], i: int) -> bool:
+        """Tell whether a word also has a clinical meaning, is no common given name, and follows no title."""
+        if not self._word(tokens[i].text).clinical:
+            return False
+        before = i - 2 if i > 1 and tokens[i - 1].text == "." else i - 1
+        return before < 0 or not self._word(tokens[before].text).calls
 
     @property
     def size(self) -> int:
@@ -109,6 +119,7 @@ class _Word:
         "calls",
         "candidate",
         "classes",
+        "clinical",
         "kind",
         "lower",
         "own",
@@ -122,6 +133,7 @@ class _Word:
         self.classes = "".join(codes) if codes else ("?" if self.alphabetic else "")
         self.kind = self.shape + _kind(codes)
         self.calls = not {"t", "k", "l"}.isdisjoint(codes)
+        self.clinical = not _CLINICAL.isdisjoint(codes) and {"g0", "g1"}.isdisjoint(codes)
         self.candidate = _may_be_name(text, lower, codes)
         self.own = (
             f"w={lower}",
@@ -165,7 +177,7 @@ def _kind(codes: tuple[str, ...]) -> str:
     """Sum up the codes: rank as a given name, as a surname and as a word; what medicine and the context lists say."""
     best = {code[0]: code for code in codes}
     word = best.get("w", "")
-    medical = "e" if "e" in best else "m" if not _MEDICAL.isdisjoint(best) else ""
+    medical = "e" if "e" in best else "m" if not _MEDICAL.isdisjoint(best) else "a" if "a" in best else ""
     context = "".join(letter for letter in "tkcrlhv" if letter in best)[:2]
     return best.get("g", "") + best.get("s", "")[:2] + ("w" if word > "w1" else word) + medical + context
 
@@ -180,5 +192,5 @@ def _may_be_name(text: str, lower: str, codes: tuple[str, ...]) -> bool:
     return (
         codes[0] in {"g0", "g1"}
         or ("g2" in codes and "w0" not in codes)
-        or not {"w0", "w1", "w2", "m", "d"} & set(codes)
+        or not {"w0", "w1", "w2", "m", "d", "o", "a"} & set(codes)
     )

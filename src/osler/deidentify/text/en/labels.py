@@ -1,25 +1,30 @@
-"""A label and its value: what may stand between them, and what a value looks like."""
+"""What may stand between a label and its value, and values that are said aloud."""
 
 import re
 from typing import Final
 
 from osler.deidentify.text.en.numbers import DIGIT
-from osler.deidentify.text.rule import Rule
-from osler.deidentify.text.spans import Category
 
+_NOUN: Final = (
+    r"numbers?|num|nbr|nos?|nr|ids?|identifier|identification|codes?|is|was|of|(?:ending|ends|ended)(?: in| with)?|as"
+    r"|ref(?:erence)?|template|hash|records?|file|card|policy|member|recipient|holder|scan|profile|print|serial|reading"
+    r"|(?:the )?last (?:4|four)(?: digits)?(?: of)?|reads|filed|under|commission|certificate"
+)
 IS: Final = (
-    r"(?:[ \t]{0,2}(?:\b(?:numbers?|num|nbr|no|nos|nr|ids?|identifier|code|is|was|of|ending in"
-    r"|as)\b\.?|n[o°º]\.|[:=#.,>|\-]|\(|\*)){0,5}"
-    r"\s{0,3}"
+    rf"(?:[ \t_]{{0,4}}(?:\b(?:{_NOUN})\b(?![/\-]\w)\.?(?:'s)?|n[o°º]\.|[:=#,>|()\[\]*\"\-]"
+    rf"|\.{{1,40}})){{0,6}}[ \t]{{0,8}}(?:\r?\n[ \t]{{0,8}}){{0,2}}"
 )
 """What may stand between a label and its value."""
-_VALUE: Final = (
-    r"(?P<v>#?(?:\d{2,4}(?: \d{2,4}){1,4}(?![\w/])|[a-z0-9](?:[a-z0-9]"
-    r"|[-._/](?=[a-z0-9]))(?:[a-z0-9]|[-./_*](?=[a-z0-9])){0,30}))"
-    r"(?![a-z0-9])"
-)
-SAID: Final = rf"{DIGIT}(?:[-, ]{{1,3}}(?:{DIGIT}|dash|hyphen|double {DIGIT}|triple {DIGIT})){{6,15}}"
+
+_TWICE: Final = rf"(?:double|triple) {DIGIT}"
+_BETWEEN: Final = r"[-, ]{1,3}(?:(?:dash|hyphen|then|uh|um)[, ]{1,3})?"
+SAID: Final = rf"(?:{DIGIT}|{_TWICE})(?:{_BETWEEN}(?:{DIGIT}|{_TWICE})){{5,15}}"
 """Digits said one by one."""
+
+SPELLED: Final = re.compile(
+    rf"(?=[a-z ,\-]{{0,40}}{DIGIT})(?:{DIGIT}|[a-z])(?:{_BETWEEN}(?:{DIGIT}|{_TWICE}|[a-z]\b)){{3,24}}(?!\w)"
+)
+"""Letters and digits said one by one."""
 
 
 def value(match: re.Match[str]) -> str:
@@ -30,19 +35,3 @@ def value(match: re.Match[str]) -> str:
 def digits(match: re.Match[str]) -> str:
     """Return the digits of the value."""
     return re.sub(r"\D", "", value(match))
-
-
-def has_digits(match: re.Match[str]) -> bool:
-    """Check: the value has at least two digits and is not a dose, a ratio or a code of a classification."""
-    return len(digits(match)) >= 2 and not _MEASURE.match(match.string, match.end("v"))
-
-
-_MEASURE: Final = re.compile(
-    r"\s?(?:%|m(?:g|cg|l|m|mol|eq)\b|mmhg|cm\b|kg\b|bpm|years?|yrs?|days?|weeks?|months?"
-    r"|hours?|x\b)"
-)
-
-
-def labelled(name: str, category: Category, labels: str, *needs: str, score: float = 0.95) -> Rule:
-    """Return the rule of a value that follows one of the labels."""
-    return Rule(name, category, rf"(?:{labels}){IS}{_VALUE}", score, needs, has_digits)

@@ -13,7 +13,7 @@ def is_vocabulary(word: str) -> bool:
     codes = _lexicon().get(word)
     if codes is None:
         return False
-    if "m" in codes or "d" in codes:
+    if not {"m", "d", "o", "a"}.isdisjoint(codes):
         return True
     return "w0" in codes or not any(code[0] in "gs" for code in codes)
 

@@ -12,8 +12,14 @@ from osler.deidentify.text.en.wordlists import load_lexicon
 from osler.deidentify.text.engine import Document, Recogniser
 from osler.deidentify.text.spans import Category, Span
 
-THRESHOLD: Final = 0.25
+THRESHOLD: Final = 0.2
 """Probability from which a word counts as part of a name; below a half, since a leak costs more than a hidden word."""
+
+CLINICAL_THRESHOLD: Final = 0.4
+"""The same for a word with a clinical meaning too: an eponym, an abbreviation, a drug, an organism, a disease word."""
+
+_NUMERALS: Final = frozenset({"II", "III", "IV", "VII", "VIII", "IX", "XII"})
+"""Numerals, and no names unless they follow one; VI and XI are given names."""
 
 _SPELLINGS: Final = 50_000
 """Spellings that a featurizer remembers before it starts afresh."""
@@ -41,7 +47,10 @@ class NameModel:
         for start, end in self._featurizer.windows(tokens):
             rows = self._featurizer.features(text, tokens, start, end, case)
             for i, probability in enumerate(self._probabilities(rows), start):
-                if probability < THRESHOLD:
+                clinical = self._featurizer.is_clinical(tokens, i)
+                if probability < (CLINICAL_THRESHOLD if clinical else THRESHOLD):
+                    continue
+                if tokens[i].text in _NUMERALS and i != last + 1:
                     continue
                 if first >= 0 and i == last + 1 and text.count("\n", tokens[last].end, tokens[i].start) < 2:
                     weakest = min(weakest, probability)

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-_UNITS: Final = (
+UNITS: Final = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
     "fifteen sixteen seventeen eighteen nineteen"
 )
-_TENS: Final = "twenty thirty forty fifty sixty seventy eighty ninety"
+TENS: Final = "twenty thirty forty fifty sixty seventy eighty ninety"
 ORDINALS: Final = (
     (
         "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
@@ -20,13 +20,23 @@ ORDINALS: Final = (
     .split()
 )
 
+_TIMES: Final = {"double": 2, "triple": 3}
 VALUES: Final = {
-    **{word: value for value, word in enumerate(_UNITS.split())},
-    **{word: 10 * value for value, word in enumerate(_TENS.split(), 2)},
+    **{word: value for value, word in enumerate(UNITS.split())},
+    **{word: 10 * value for value, word in enumerate(TENS.split(), 2)},
 }
+DAY_WORD: Final = (
+    "(?:thirty[- ]one|thirty|twenty[- ](?:one|two|three|four|five|six|seven|eight|nine)|"
+    + "|".join(UNITS.split()[:0:-1])
+    + "|twenty)"
+)
 ORDINAL: Final = "(?:" + "|".join(sorted(ORDINALS, key=len, reverse=True)).replace("~", "[- ]") + ")"
 DIGIT: Final = "(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
 _ANY: Final = "(?:" + "|".join(sorted(VALUES, key=len, reverse=True)) + ")"
+NUMBER_WORD: Final = f"(?:{_ANY[3:-1]}|oh|hundred|double|triple)"
+SAID_NUMBERS: Final = rf"{NUMBER_WORD}(?:[-, \n]{{1,3}}{NUMBER_WORD}){{4,15}}(?!\w)"
+"""Numbers said one after the other, as telephone numbers are."""
+
 YEAR: Final = (
     rf"(?:(?:nineteen|twenty)[- ](?:hundred[- ]|oh[- ])?{_ANY}(?:[- ](?:one|two|three|four|five"
     rf"|six|seven|eight|nine))?"
@@ -36,6 +46,24 @@ OVER_89: Final = (
     "(?:ninety(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?"
     rf"|(?:a|one)[- ]hundred(?:(?:[- ]and)?[- ](?:{_ANY}))?)"
 )
+
+
+def said_digits(words: str) -> int:
+    """Return how many digits are written when "six one seven, five fifty five, oh one double nine" is."""
+    count = 0
+    before = repeat = 0
+    for word in words.replace("-", " ").replace(",", " ").split():
+        number = VALUES.get(word, 0)
+        if word in _TIMES:
+            repeat = _TIMES[word]
+        elif word == "hundred":
+            count += 2
+        elif before >= 20 and 0 < number < 10:
+            before = 0
+        else:
+            count += repeat or (2 if number > 9 else 1)
+            before, repeat = number, 0
+    return count
 
 
 def year_of(words: str) -> int | None:

@@ -6,11 +6,11 @@ from typing import Final
 from osler.deidentify.text.rule import Check, Rule
 from osler.deidentify.text.spans import Category
 
-_STATE: Final = (
+STATE: Final = (
     r"(?:A[LKZR]|C[AOT]|D[EC]|FL|GA|HI|I[DLNA]|K[SY]|LA|M[EDAINSOT]|N[EVHJMYCD]|O[HKR]|PA|PR"
     r"|RI|S[CD]|T[NX]|UT|V[TA]|W[AVIY])"
 )
-_STATE_NAME: Final = (
+STATE_NAME: Final = (
     r"(?:Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida"
     r"|Georgia|Hawaii|Idaho|Illinois|Indiana|"
     r"Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Mass(?:achusetts|\.)|Michigan|Minnesota"
@@ -58,18 +58,19 @@ def place_rule(
 
 
 def _abroad(match: re.Match[str]) -> bool:
-    return not re.search(rf"\b(?:{_STATE}|{_STATE_NAME})[ ,]{{1,2}}\d{{5}}$", match[0])
+    return not re.search(rf"\b(?:{STATE}|{STATE_NAME})[ ,]{{1,2}}\d{{5}}$", match[0])
 
 
 RULES: Final = (
     place_rule(
         "street",
-        rf"\b\d{{1,6}}[A-Za-z]?(?:-\d{{1,5}})?\s(?:(?:[NSEW]|NE|NW|SE|SW|North|South|East"
+        rf"(?<![\w/.])\d{{1,6}}[A-Za-z]?(?:-\d{{1,5}})?\s(?:(?:[NSEW]|NE|NW|SE|SW|North|South|East"
         rf"|West)\.?\s)?(?:\d{{1,3}}(?:st|nd|rd|th|ST|ND|RD|TH)"
         rf"|{CAPITALISED}(?:[ ]{CAPITALISED}){{0,3}}?)\s(?:{_TYPE}|(?:STREET|AVENUE|ROAD|DRIVE|LANE"
         rf"|BLVD|BOULEVARD|COURT|CIRCLE|PLACE|WAY|TERRACE|ST|AVE|RD|DR|LN|CT|HWY"
         rf"|PKWY))\b(?:\.(?=,| (?:[A-Z]{{2}}\b|#|[Aa]pt|[Uu]nit|[Ss]uite)))?(?:\s(?:[NSEW]|NE|NW|SE|SW)\b\.?)?{_UNIT}",
-        0.93,
+        0.995,
+        lambda m: not re.search(r"\s(?:FROM|AT|TO|IN|FOR|AND|WITH|ON|BY|PER)\s", m[0]),
     ),
     place_rule(
         "street-unit",
@@ -89,8 +90,8 @@ RULES: Final = (
     ),
     place_rule(
         "street-named",
-        rf"\b(?:on|at|of|near|off|from) (?P<v>{CAPITALISED}(?: {CAPITALISED})? (?:Street|Avenue"
-        rf"|Ave\.|Road|Rd\.|Boulevard|Blvd\.?|Lane|Drive|Parkway"
+        rf"\b(?:on|at|of|near|off|from) (?P<v>{CAPITALISED}(?: {CAPITALISED})? (?:Street|St\b|Avenue"
+        rf"|Ave\b|Road|Rd\b|Boulevard|Blvd\.?|Lane|Drive|Parkway"
         rf"|Highway)(?: and {CAPITALISED}(?: {CAPITALISED})?)?)",
         0.85,
         digits=False,
@@ -114,23 +115,31 @@ RULES: Final = (
     ),
     place_rule(
         "street-foreign",
-        rf"\b(?:\d{{1,5}}[, ]{{1,2}})?(?:Calle|C/|Rua|Rue|Via|Viale|Piazza|Avenida|Av\.|Avenue"
+        rf"\b(?:\d{{1,5}}[, ]{{1,2}})?(?:Calle|C/|Rua|Rue|rue|calle|Jalan|Via|Viale|Piazza|Avenida|Av\.|Avenue"
         rf"|Chemin|Plaza|Paseo|Carrera|Camino|Allée|Impasse|Corso|Strada|Ulica|ul\.) (?:(?:de|del"
         rf"|da|do|dos|di|la|las|los|du|des|l') ?){{0,3}}{CAPITALISED}(?:[ ](?:(?:de|del|da|do|di"
-        rf"|la) )?{CAPITALISED}){{0,3}}(?:,? (?:n[º°o]\.? ?)?\d{{1,5}})?",
-        0.85,
+        rf"|la) )?{CAPITALISED}){{0,3}}(?:,? (?:n[º°o]\.? ?)?\d{{1,5}})?(?:,\s\d{{4,5}} {CAPITALISED})?",
+        0.995,
         digits=False,
     ),
     place_rule(
         "street-compound",
         r"\b(?:\d{1,6} )?[A-ZÀ-Þ][\w\-]{2,24}(?:straße|strasse|str\.|gasse|platz|allee|weg|vägen"
         r"|vagen|vegen|veien|gatan|gata|katu|tie|straat|laan|gracht|plein|vej|gade|utca"
-        r"|ulica) \d{1,5}[a-z]?\b",
-        0.88,
+        r"|ulica) \d{1,5}[a-z]?\b(?:,\s(?:\d{4,5}(?: [A-Z]{2})?|\d{3} \d\d) [A-ZÀ-Þ][\w\-]{2,20})?",
+        0.995,
     ),
-    place_rule("postcode-uk", r"\b(?:GIR 0AA|[A-PR-UWYZ][A-HK-Y]?\d[\dA-HJKSTUW]? \d[ABD-HJLNP-UW-Z]{2})\b", 0.9),
-    place_rule("postcode-canada", r"\b[ABCEGHJ-NPRSTVXY]\d[A-Z] ?\d[A-Z]\d\b", 0.9),
-    place_rule("zip", rf"\b(?:{_STATE}|{_STATE_NAME})\.?[, ]{{1,2}}(?P<v>\d{{5}}(?:-\d{{4}})?)(?![\w-])", 0.95),
+    place_rule(
+        "street-code-first",
+        rf"\b(?:{CAPITALISED} ){{1,3}}\d{{1,4}}[a-z]?,\s(?:\d{{5}}|\d{{4}} [A-Z]{{2}}|\d{{3}} \d\d) {CAPITALISED}",
+        0.995,
+    ),
+    place_rule(
+        "town",
+        rf"(?:,\s|\n)(?P<v>{CAPITALISED}(?:[ -]{CAPITALISED}){{0,2}}),? (?=(?:{STATE_NAME}|{STATE}),?\s\d{{5}}\b)",
+        0.9,
+    ),
+    place_rule("zip", rf"\b(?:{STATE}|{STATE_NAME})\.?[, ]{{1,2}}(?P<v>\d{{5}}(?:-\d{{4}})?)(?![\w-])", 0.95),
     place_rule(
         "zip",
         r"\b(?:[Zz]ip|ZIP|[Pp]ostal|POSTAL)(?: ?(?:[Cc]ode"
@@ -141,7 +150,7 @@ RULES: Final = (
     place_rule(
         "town",
         rf"(?<![\w'])(?P<v>{CAPITALISED}(?:[ -]{CAPITALISED}){{0,2}}),[ \n](?=(?:PA|MD|MS|MT|CT|PR)"
-        rf"[ ,]{{1,2}}\d{{5}}|(?!PA|MD|MS|MT|CT|PR){_STATE}(?![\w'/\-]))",
+        rf"[ ,]{{1,2}}\d{{5}}|(?!PA|MD|MS|MT|CT|PR){STATE}(?![\w'/\-]))",
         0.9,
         lambda m: not re.search(r"(?:^|\s)(?:MD|DO|RN|NP|PA)$", m["v"]),
         digits=False,
@@ -149,15 +158,17 @@ RULES: Final = (
     place_rule(
         "town",
         rf"\b(?:[Ii]n|[Ff]rom|[Aa]t|[Nn]ear|[Oo]f"
-        rf"|[Tt]o) (?P<v>{CAPITALISED}(?:[ -]{CAPITALISED}){{0,2}}), (?={_STATE_NAME}\b)",
+        rf"|[Tt]o) (?P<v>{CAPITALISED}(?:[ -]{CAPITALISED}){{0,2}}), (?={STATE_NAME}\b)",
         0.9,
         digits=False,
     ),
     place_rule(
         "county",
-        rf"\b(?P<v>{CAPITALISED}(?: {CAPITALISED})? (?:County|Parish|Township|Borough))\b",
+        rf"\b(?P<v>{CAPITALISED}(?: {CAPITALISED})? (?:[Cc]ounty|Parish|Township|Borough|(?<!Rhode )Island"
+        rf"|Reservation|Square|Nation))\b",
         0.88,
-        needs=("county", "parish", "township", "borough"),
+        lambda m: m["v"].split()[0] not in {"The", "Rhode", "Each", "Our", "This"},
+        needs=("county", "parish", "township", "borough", "island", "reserv", "square", "nation"),
         digits=False,
     ),
     place_rule("ward-room", r"\b(?:[Rr]oom|Rm|ROOM|RM)\.? ?#?\d{2,4}[A-Z]?(?:-\d{1,2})?\b", 0.7, needs=("room", "rm")),

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from osler.deidentify.text.en.labels import IS, SAID, digits, has_digits, labelled
+from osler.deidentify.text.en.labels import IS, SAID, digits
 from osler.deidentify.text.rule import Rule
 from osler.deidentify.text.spans import Category
 
@@ -73,97 +73,22 @@ RULES: Final = (
     Rule(
         "ssn-labelled",
         Category.SSN,
-        rf"\b(?:ssn|ss ?#|s\.s\.n\.|ss no|soc(?:ial)?\.? ?sec(?:urity)?|social|itin"
-        rf"|tin)\b{IS}(?P<v>[\dx*]{{3}}[-. ]?[\dx*]{{2}}[-. ]?\d{{4}}|\d{{4}})\b",
+        rf"\b(?:ssn|ss(?= ?#)|s\.s\.n\.?|s s n|ss no|soc(?:ial)?\.? ?sec(?:urity)?|social|itin"
+        rf"|tin)(?![a-z]){IS}(?P<v>(?=[\w*]{{1,3}}[-. \n]{{0,3}}[\w*]{{1,3}}[-. \n]{{0,3}}[\w*]{{0,2}}\d)"
+        rf"[\dolb][\dx*olb]{{2}}[-. \n]{{0,3}}"
+        r"[\dx*olb]{2}[-. \n]{0,3}[\dolb]{4}|\d(?: \d){8}"
+        r"|(?:(?:[x*]{3}[-. ]?[x*]{2}[-. ]?)?)(?<!\d)\d{4}(?!\d|[./]\d))\b",
         0.99,
-        ("ss", "soc", "tin"),
+        ("ss", "s.s", "s s", "soc", "tin"),
     ),
-    Rule("ssn", Category.SSN, r"(?<![\w.\-])\d{3}([- .–])\d{2}\1\d{4}(?![\w]|-\d)", 0.95, (), _is_ssn),
+    Rule("ssn", Category.SSN, r"(?<![\w.\-])\d{3}([- .–]| - )\d{2}\1\d{4}(?![\w]|-\d)", 0.95, (), _is_ssn),
     Rule(
         "ssn-spoken",
         Category.SSN,
-        rf"\b(?:social security|social|ssn)\b[a-z ]{{0,20}}[:,]? ?(?P<v>{SAID})\b",
+        rf"\b(?:social security|social|ssn)\b[a-z ]{{0,20}}?[:,]? ?(?P<v>{SAID})\b",
         0.96,
         ("soc", "ssn"),
         digits=False,
-    ),
-    labelled(
-        "mrn",
-        Category.MRN,
-        r"\b(?:mrns?|mr ?#|m\.r\.n\.|mr no|med(?:ical)?\.? ?rec(?:ord)?s?|records?"
-        r"|hosp(?:ital)?\.? (?:no|num|number|#)|chart(?: (?:no|num|number|id)|(?= ?#))|(?:patient"
-        r"|pt)(?:'s)?\.? ?(?:id|identifier|identification|no|number|num|#|mrn)|unit (?:no|number"
-        r"|#)|e?mpi|ur ?n|nhs|pid)\b",
-        "m",
-        "rec",
-        "hosp",
-        "chart",
-        "patient",
-        "pt",
-        "unit",
-        "nhs",
-        "pid",
-        "ur",
-    ),
-    labelled(
-        "health-plan",
-        Category.HEALTH_PLAN,
-        r"\b(?:(?:health ?)?(?:plan|insurance|ins)(?:'s)?(?: (?:id|no|number|#|policy|card))"
-        r"|(?:member|subscriber|beneficiary|policy ?holder|insured)(?: ?(?:id|no|number|num|#"
-        r"|card))?|policy(?: ?(?:id|no|number|#))?|group(?: ?(?:id|no|number|#))|medicare|medicaid"
-        r"|medi-cal|mbi|hicn?|tricare|bcbs\w{0,3}|blue cross(?: blue shield)?|blue shield|aetna"
-        r"|cigna|humana|united ?healthcare|uhc|kaiser|anthem|payer id|rx ?(?:bin|pcn|grp|group))\b",
-        "plan",
-        "ins",
-        "member",
-        "subsc",
-        "polic",
-        "group",
-        "medic",
-        "medi-cal",
-        "mbi",
-        "hic",
-        "tricare",
-        "blue",
-        "bcbs",
-        "aetna",
-        "cigna",
-        "humana",
-        "united",
-        "uhc",
-        "kaiser",
-        "anthem",
-        "payer",
-        "rx",
-    ),
-    labelled(
-        "account",
-        Category.ACCOUNT,
-        r"\b(?:acc(?:oun)?ts?|a/c|fin|csn|har|visit (?:no|number|id|#)|encounter(?: (?:no|number"
-        r"|id|#))|iban|swift|bic|(?:credit|debit|bank|visa|mastercard|amex) ?(?:card)?|card"
-        r"|routing|aba|invoice|billing|bill|guarantor|financial|savings|checking|wallet|bitcoin"
-        r"|btc)\b",
-        "acc",
-        "a/c",
-        "fin",
-        "csn",
-        "har",
-        "visit",
-        "encounter",
-        "iban",
-        "swift",
-        "card",
-        "rout",
-        "aba",
-        "invoice",
-        "bill",
-        "guarantor",
-        "credit",
-        "bank",
-        "saving",
-        "checking",
-        "wallet",
-        "btc",
     ),
     Rule(
         "mbi",
@@ -196,101 +121,17 @@ RULES: Final = (
         (),
         lambda m: len(digits(m)) >= 3,
     ),
-    labelled(
-        "license",
-        Category.LICENSE,
-        r"\b(?:licen[cs]es?|lic|dea|npi|d\.?l\.?(?= ?(?:no|num|#|:))|driver'?s? (?:licen[cs]e|id)|passport|certificate"
-        r"|cert|certification|permit|visa no|upin|state id|medical board|bar)\b",
-        "lic",
-        "dea",
-        "npi",
-        "dl",
-        "d.l",
-        "driver",
-        "passport",
-        "cert",
-        "permit",
-        "upin",
-        "state id",
-    ),
     Rule("dea", Category.LICENSE, r"\b[abcdefghjklmprstux][a-z9]\d{7}\b", 0.95, (), lambda m: is_dea(m[0])),
     Rule("npi", Category.LICENSE, r"(?<![\w.\-])[12]\d{9}(?![\w]|-\d)", 0.8, (), _is_npi),
     Rule("vin", Category.VEHICLE, r"\b[a-hj-npr-z0-9]{17}\b", 0.95, (), lambda m: is_vin(m[0])),
-    labelled(
-        "vehicle",
-        Category.VEHICLE,
-        r"\b(?:vin|vehicle(?: id(?:entification)?)?|(?:licen[cs]e |number |car |vehicle )?plates?"
-        r"|(?:car|vehicle) (?:tag|reg(?:istration)?)|tag (?:no|number|#)|registration (?:no|number"
-        r"|plate|#))\b",
-        "vin",
-        "vehicle",
-        "plate",
-        "tag",
-        "reg",
-    ),
     Rule(
-        "plate",
+        "plate-uk",
         Category.VEHICLE,
-        r"\b(?:licen[cs]e |number )?plates?\b[ :#]{0,3}(?:(?:no|number|is|was|reading"
-        r"|tag)\b[ :]{0,2}){0,2}(?:[a-z]{2} )?(?P<v>"
-        r"(?=[a-z0-9\- ]{0,6}\d)[a-z0-9]{1,4}[- ]?[a-z0-9]{2,5})\b",
-        0.95,
-        ("plate",),
-        has_digits,
+        r"\breg(?:istration)?(?: (?:no|number|plate))?[ :.#]{1,3}(?:is )?(?P<v>[a-z]{2}\d\d ?[a-z]{3})\b",
+        0.96,
+        ("reg",),
     ),
     Rule("udi", Category.DEVICE, r"\(01\)\d{14}(?:\(\d{2}\)[a-z0-9\-]{1,20}){0,5}", 0.99, ("(01)",)),
-    labelled(
-        "device",
-        Category.DEVICE,
-        r"\b(?:serial|s/n|sn|ser\.? no|udi(?:-[dp]i)?|imei|meid|device(?: (?:id|identifier|serial"
-        r"|no|number|#))|(?:pacemaker|icd|implant|pump|generator|stimulator|lead"
-        r"|ventilator)(?:'s)? (?:id|serial|no|number|#|s/n|sn)|lot(?: (?:no|number|#)|(?= ?#)"
-        r"|(?= ?:))|asset tag|imsi|iccid|model (?:no|number|#))\b",
-        "serial",
-        "s/n",
-        "sn",
-        "ser",
-        "udi",
-        "imei",
-        "device",
-        "pacemaker",
-        "icd",
-        "implant",
-        "pump",
-        "generator",
-        "lot",
-        "asset",
-        "meid",
-        "model",
-        "lead",
-        "vent",
-        "stim",
-        "im",
-        "icc",
-    ),
-    labelled(
-        "biometric",
-        Category.BIOMETRIC,
-        r"\b(?:finger ?prints?|voice ?prints?|retina(?:l)? scan|iris(?: scan)?|face(?: ?print|id"
-        r"| template)|palm ?print|biometrics?|dna (?:profile|sample))(?: (?:template|hash|record"
-        r"|reference|id|file))?\b",
-        "print",
-        "retina",
-        "iris",
-        "face",
-        "biometric",
-        "dna",
-    ),
-    labelled(
-        "photo",
-        Category.PHOTO,
-        r"\b(?:photo(?:graph)?s?|full[- ]face(?: photo(?:graph)?)?|image (?:id|no|number|file)"
-        r"|picture)\b",
-        "photo",
-        "image",
-        "face",
-        "picture",
-    ),
     Rule(
         "photo-file",
         Category.PHOTO,
@@ -299,23 +140,6 @@ RULES: Final = (
         (".jp", ".png", ".tif", ".bmp", ".gif", ".heic", ".dcm", ".mp", ".mov", ".wav"),
         digits=False,
     ),
-    labelled(
-        "accession",
-        Category.OTHER_ID,
-        r"\b(?:accession|accn?|acc ?#|specimen|path(?:ology)?|cytology|surg(?:ical)? path|lab"
-        r"|sample|requisition|req|order|case|study|trial|subject|participant|enrol?lment|exam"
-        r"|report|employee|badge|student|staff|prescription|rx|claim|confirmation|reference|ref"
-        r"|ticket|referral|auth(?:orization)?|prior auth|docket|inmate|donor|record locator"
-        r"|transaction|tracking|user|login|username|document|doc|file|identification|national"
-        r"|personal)(?:(?: (?:no|num|number|id|identifier|code|#))|(?= ?#)|(?=:))(?:\b|(?=[#:]))",
-        "#",
-        " no",
-        "num",
-        " id",
-        ":",
-        "code",
-    ),
-    labelled("id-labelled", Category.OTHER_ID, r"\b(?:id|uid|uuid|guid|accession)\b", "id", "access"),
     Rule(
         "hash-number",
         Category.OTHER_ID,
@@ -355,7 +179,22 @@ RULES: Final = (
         r"(?<![\w.\-/])(?:\d{2,6}-){1,3}\d{3,8}(?![\w]|[-/]\d)",
         0.7,
         ("-",),
-        lambda m: len(digits(m)) >= 7,
+        lambda m: len(digits(m)) >= 7 and not re.fullmatch(r"(?:(?:19|20)\d\d-?){2}", m[0]),
+    ),
+    Rule(
+        "mrn-of-name",
+        Category.MRN,
+        r"\bname\b:?[ ][^\n:]{3,50}?\b(?:id|no) ?[#:.]{1,2} ?(?P<v>[a-z]{0,3}\d{5,12})\b",
+        0.997,
+        ("name",),
+    ),
+    Rule(
+        "number-in-brackets",
+        Category.MRN,
+        r"[a-z][\w'\-]{1,30} ?\((?P<v>[a-z]{0,2}\d{5,10})\)",
+        0.75,
+        ("(",),
+        _is_long_number,
     ),
     Rule("long-number", Category.OTHER_ID, r"(?<![\w.,\-])(?P<v>\d{7,24})(?![\w]|[-,.]\d)", 0.7, (), _is_long_number),
 )

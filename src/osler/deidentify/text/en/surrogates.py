@@ -45,7 +45,8 @@ class Pools:
             original,
             re.I,
         )
-        return _cased(f"{town} {kind[0]}" if kind else town, original)
+        number = f"{draw.randrange(1, 990)} " if original[:1].isdigit() else ""
+        return _cased(f"{number}{town} {kind[0] if kind else 'Street' if number else ''}".strip(), original)
 
     def _is_family(self, words: list[str], known: list[str]) -> bool:
         return len(words) > 1 or not known[-1].endswith("male")

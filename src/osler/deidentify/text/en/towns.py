@@ -2,28 +2,38 @@
 
 import lzma
 import re
+import unicodedata
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Final
 
+from osler.deidentify.text.en.lexicon import is_vocabulary
 from osler.deidentify.text.engine import Document
 from osler.deidentify.text.spans import Category, Span
 
 _CANDIDATE: Final = re.compile(
-    r"[A-Z\u00c0-\u00de][\w.'\-]{2,25}(?:[ \t](?:(?:de|del|la|le|upon"
+    r"[A-Z\u00c0-\u00de][\w.'\-]{1,25}(?:[ \t](?:(?:de|del|la|le|upon"
     r"|on) )?[A-Z\u00c0-\u00de][\w.'\-]{1,25}){0,3}"
 )
-_LOWER_CANDIDATE: Final = re.compile(r"\b(?:in|from|near|to|visiting|outside) (?P<v>[a-z]{4,20}(?: [a-z]{4,20})?)\b")
+_LOWER_CANDIDATE: Final = re.compile(
+    r"\b(?:(?P<home>lives? in|living in|resident of|born in|grew up in|raised in|moved (?:to|from)|native of|visiting"
+    r"|home in)|in|from|near|to|outside) (?P<v>[a-z]{3,20}(?: [a-z]{3,20})?)\b"
+)
+_CODE_AFTER: Final = re.compile(r"[ ,]{1,2}(?!(?:19|20)\d\d\b)(?:\d{4,6}|\d{3}-\d{4})(?![\w.%])")
+_CODE_BEFORE: Final = re.compile(
+    r"(?<![\w.])(?!(?:19|20)\d\d )(?:\d{5}|\d{3} \d\d|\d{4} [A-Z]{2}|[A-Z]{1,2}-\d{4,5}) $"
+)
 _WHERE: Final = re.compile(
     r"(?:\b(?:in|from|near|outside|visiting|via|to|around|leaving|downtown|greater|lives? at"
-    r"|town of|city of|village of|resident of|native of|born in|moved to|city:|town:"
-    r")|,)\s{1,2}$",
+    r"|(?:street|st|avenue|ave|road|rd|drive|dr|lane|ln|blvd|court|ct|way|place|pl|terrace|circle)\.?,|town of"
+    r"|city of|village of|resident of|native of|born in|moved to|city:|town:"
+    r"))\s{1,2}$",
     re.IGNORECASE,
 )
 _EPONYM: Final = re.compile(
     r"(?:'s)?[- ](?:[\w-]{2,20} ){0,2}(?:criteria|classifications?|scores?|scales?|stag(?:e"
     r"|ing)|definitions?|rules?|virus|fever|disease|syndrome|chromosome|"
-    r"mutation|index|grad(?:e|ing)|protocol|guidelines?|brace|prep(?:aration)?|questionnaire"
+    r"mutation|index|grad(?:e|ing)|protocol|guidelines?|brace|prep(?:aration)?|questionnaire|sump|ii|iii"
     r"|inventory|test|stool|encephalitis|flu|"
     r"consensus|regimen|system|tube|drain|catheter|method|procedure|trial|study|cohort"
     r"|heart study|equation|declaration|assessment|association|knee|hip|cuff|sign)\b",
@@ -39,6 +49,13 @@ _SHORT: Final = re.compile(
     r"|Washington,? D\.?C\.?|(?:N\.?Y\.? )?New York(?! (?:State|Heart)))(?!\w)"
 )
 _TITLE: Final = re.compile(r"\b(?:dr|mr|mrs|ms|miss|prof|doctor|sister|nurse)\.? $", re.IGNORECASE)
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(c))
+
+
+_ABBREVIATION: Final = re.compile(r"[a-z][A-Z]{2}")
 
 
 class Towns:
@@ -59,7 +76,10 @@ class Towns:
         for match in _LOWER_CANDIDATE.finditer(text):
             for name in (match["v"], match["v"].split(" ")[0]):
                 end = match.start("v") + len(name)
-                if self._codes.get(name) == "p" and not _EPONYM.match(text, end, end + 60):
+                code = self._codes.get(name)
+                if (code == "p" or (code and (match["home"] or not is_vocabulary(name)))) and not _EPONYM.match(
+                    text, end, end + 60
+                ):
                     yield Span(match.start("v"), end, Category.LOCATION, 0.8, "town")
                     break
 
@@ -82,15 +102,23 @@ class Towns:
     def _with_site(text: str, start: int, end: int) -> Span:
         """Return the span of a town, or of "the Dallas clinic", which is no town that a limited data set may keep."""
         site = _SITE.match(text, end)
+        before, after = _CODE_BEFORE.search(text, max(0, start - 9), start), _CODE_AFTER.match(text, end)
+        if before or after:
+            start, end = before.start() if before else start, after.end() if after else end
+            return Span(start, end, Category.LOCATION, 0.9, "town-code")
         return Span(start, site.end() if site else end, Category.LOCATION, 0.82, "town-site" if site else "town")
 
     def _is_place(self, text: str, start: int, name: str) -> bool:
-        code = self._codes.get(name.lower())
+        code = self._codes.get(name.lower() if name.isascii() else _plain(name))
         if code is None:
             return False
         end = start + len(name)
         if _EPONYM.match(text, end, end + 60) or _TITLE.search(text, max(0, start - 8), start):
             return False
-        if name.isupper() and len(name) < 5:
+        if (name.isupper() and len(name) < 5) or _ABBREVIATION.search(name):
             return False
-        return code == "p" or bool(_WHERE.search(text, max(0, start - 14), start)) or bool(_SITE.match(text, end))
+        return (
+            code == "p"
+            or bool(_WHERE.search(text, max(0, start - 14), start))
+            or bool(_SITE.match(text, end) or _CODE_BEFORE.search(text, max(0, start - 9), start))
+        )

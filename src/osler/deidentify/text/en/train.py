@@ -26,7 +26,7 @@ from osler.deidentify.text.engine import Document
 from osler.deidentify.text.spans import Category
 
 SEED: Final = 20260101
-GENERATED: Final = 7000
+GENERATED: Final = 9000
 HIDDEN: Final = 0.3
 """Share of the names of a text that the lists are made not to know."""
 

@@ -45,7 +45,13 @@ def _codes(packages: Path) -> dict[str, set[str]]:
     for letter, ranked in (("g", given), ("s", surname), ("w", words)):
         for word, rank in ranked.items():
             codes[word].add(f"{letter}{rank}")
-    for letter, listed in (("m", _disease_words(packages)), ("d", _listed("drugs")), ("e", _listed("eponyms"))):
+    for letter, listed in (
+        ("m", _disease_words(packages)),
+        ("d", _listed("drugs")),
+        ("e", _listed("eponyms")),
+        ("a", _listed("abbreviations")),
+        ("o", _listed("organisms")),
+    ):
         for word in listed:
             codes[word].add(letter)
     for line in (_HERE / "contexts.txt").read_text("utf-8").splitlines():

@@ -1,0 +1,17 @@
+"""Texts written by hand, without a look at the rules and the model: the measure that no template flatters."""
+
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Final
+
+from osler.deidentify.text.gold import Gold, parse_marked
+
+PARTS: Final = ("dev", "blind")
+"""``dev`` may be read to improve the engine; of ``blind`` only rates are looked at."""
+
+
+def hand_made_texts(part: str) -> Iterator[Gold]:
+    """Return the marked texts of one of `PARTS`, file by file."""
+    folder = files(__package__).joinpath("marked", part)
+    for file in sorted(folder.iterdir(), key=lambda f: f.name):
+        yield from parse_marked(file.read_text("utf-8"), file.name.removesuffix(".txt"))
