@@ -22,9 +22,12 @@ class Kept:
     def deidentify(self, text: str) -> str:
         return text
 
+    def display(self, text: str) -> str:
+        return self.deidentify(text)
+
 
 def run(resource: dict[str, Any], *, keep_text: bool = False) -> Resource:
-    options: dict[str, Any] = {"text_for": lambda known: Kept()} if keep_text else {}
+    options: dict[str, Any] = {"text_for": lambda known, secret: Kept()} if keep_text else {}
     return FhirDeidentifier(EphemeralPseudonyms(), this_year=2026, **options).resource(loads(json.dumps(resource)))
 
 
@@ -153,8 +156,9 @@ def test_what_is_no_resource_is_refused(sent: dict[str, Any]) -> None:
 def test_every_element_of_r4_has_a_rule() -> None:
     known = {action for elements in rules().types.values() for action in (e.action for e in elements.values())}
     assert known == {
-        *("walk", "remove", "boolean", "number", "time", "text", "code", "year", "uri", "urn", "narrative"),
-        *("attachment", "identifier", "reference", "coding", "quantity", "range", "extension", "resource", "refuse"),
-        *("modifier", "birth", "state", "country", "postal", "samples", "url", "status", "uid", "key"),
+        *("walk", "remove", "boolean", "number", "time", "text", "code", "date", "instant", "city", "uri", "urn"),
+        *("narrative", "attachment", "identifier", "reference", "concept", "coding", "quantity", "range"),
+        *("extension", "resource", "refuse", "modifier", "birth", "state", "country", "postal", "samples"),
+        *("url", "status", "uid", "key"),
     }
     assert len(rules().resources) == 147

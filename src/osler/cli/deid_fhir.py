@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from osler.cli.caller import Caller, DataDir, Json, progress_console
-from osler.deidentify.engine_text import engine_text
+from osler.deidentify.engine_text import engine_by
 from osler.deidentify.fhir import FhirDeidentifier
 from osler.deidentify.fhir.ndjson import RefusedLine, deidentify_lines
 from osler.deidentify.hl7v2 import Hl7v2Deidentifier
 from osler.deidentify.pseudonyms import VaultPseudonyms
+from osler.deidentify.text.profiles import METHODS
 from osler.errors import DeidentificationRefused, InputRejected, Malformed
 from osler.hub.opening import create_data_dir
 from osler.standards import hl7v2
@@ -24,8 +25,25 @@ Source = Annotated[
 ]
 
 
-def fhir(ctx: typer.Context, source: Source = None, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """De-identify a FHIR R4 resource or bundle, or NDJSON, by Safe Harbor; ends with 3 when some lines were refused.
+def _method(name: str) -> str:
+    if name not in METHODS:
+        raise typer.BadParameter(f"there is {', '.join(METHODS)}")
+    return name
+
+
+Method = Annotated[
+    str, typer.Option(help="safe-harbor, limited-data-set or surrogates; each output names it.", callback=_method)
+]
+
+
+def fhir(
+    ctx: typer.Context,
+    source: Source = None,
+    method: Method = "safe-harbor",
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """De-identify a FHIR R4 resource or bundle, or NDJSON; ends with 3 when some lines were refused.
 
     A resource comes out as a resource. NDJSON comes out as NDJSON, or with --json as one document with the resources
     and the lines that were refused.
@@ -33,7 +51,7 @@ def fhir(ctx: typer.Context, source: Source = None, data_dir: DataDir = None, as
     content = _read(source)
     single = _single(content)
     with _pseudonyms(ctx.obj, data_dir) as pseudonyms:
-        deidentifier = FhirDeidentifier(pseudonyms, text_for=engine_text)
+        deidentifier = FhirDeidentifier(pseudonyms, text_for=engine_by(method), method=method)
         if single is not None:
             typer.echo(dumps(deidentifier.resource(single)))
             return
@@ -47,12 +65,18 @@ def fhir(ctx: typer.Context, source: Source = None, data_dir: DataDir = None, as
             else:
                 typer.echo(dumps(one))
     if as_json:
-        typer.echo(dumps({"method": "safe-harbor", "resources": made, "refused": refused}))
+        typer.echo(dumps({"method": method, "resources": made, "refused": refused}))
     _finish(refused, len(content.splitlines()))
 
 
-def hl7(ctx: typer.Context, source: Source = None, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """De-identify HL7 v2 messages by Safe Harbor; ends with 3 when some were refused.
+def hl7(
+    ctx: typer.Context,
+    source: Source = None,
+    method: Method = "safe-harbor",
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """De-identify HL7 v2 messages; ends with 3 when some were refused.
 
     Messages come out as they came, one after the other; with --json as one document with their text.
     """
@@ -62,7 +86,7 @@ def hl7(ctx: typer.Context, source: Source = None, data_dir: DataDir = None, as_
     made: list[str] = []
     refused: list[dict[str, Any]] = []
     with _pseudonyms(ctx.obj, data_dir) as pseudonyms:
-        deidentifier = Hl7v2Deidentifier(pseudonyms, text_for=engine_text)
+        deidentifier = Hl7v2Deidentifier(pseudonyms, text_for=engine_by(method), method=method)
         for number, content in enumerate(messages, start=1):
             try:
                 safe = deidentifier.message(content)
@@ -76,7 +100,7 @@ def hl7(ctx: typer.Context, source: Source = None, data_dir: DataDir = None, as_
                 sys.stdout.buffer.write(safe)
     sys.stdout.flush()
     if as_json:
-        typer.echo(dumps({"method": "safe-harbor", "messages": made, "refused": refused}))
+        typer.echo(dumps({"method": method, "messages": made, "refused": refused}))
     _finish(refused, len(messages))
 
 

@@ -10,6 +10,8 @@ from typing import Final
 from osler.deidentify.free_text import TextDeidentifier
 
 _UNIT_MARKS: Final = re.compile(r"[][(){}/.·*^\s]+|(?<=[A-Za-z])[0-9](?![0-9])")
+_POWER: Final = re.compile(r"(?<![A-Za-z0-9])[xX]? ?10(?:\*{1,2}|\^|[eE])[0-9]{1,2}(?![0-9])")
+_BODY_SURFACE: Final = re.compile(r"1\.73[ _]?m(?:2|\^2|²)")
 _YEARS: Final = frozenset({"a", "y", "yr", "yrs", "year", "years"})
 _MONTHS: Final = frozenset({"mo", "month", "months"})
 _LONG_NUMBER: Final = re.compile(r"[0-9]{5}")
@@ -82,9 +84,10 @@ def local_code(code: str, text: TextDeidentifier) -> str:
 
 def is_unit(text: str) -> bool:
     """Tell whether a text is made of names of units alone, as UCUM and people write them."""
-    return len(text) <= 40 and (
-        text in _units() or all(part in _units() or part == "1" for part in _UNIT_MARKS.split(text) if part)
-    )
+    if not text or len(text) > 40 or text in _units():
+        return bool(text) and text in _units()
+    parts = [part for part in _UNIT_MARKS.split(_BODY_SURFACE.sub("m2", _POWER.sub("1", text))) if part]
+    return bool(parts) and all(part in _units() or part == "1" for part in parts)
 
 
 def is_measure(digits: str) -> bool:

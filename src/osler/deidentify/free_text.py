@@ -1,10 +1,41 @@
 """What structured formats ask of the text engine, and what they do without one: remove free text."""
 
+import re
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 Known = Mapping[str, Any]
 """What is known of the people in a message, as a FHIR Patient: name, birthDate, telecom, address, identifier."""
+
+
+_SHORTEST_NUMBER: Final = 5
+_STREET: Final = re.compile(r"[0-9]{1,6}[A-Za-z]?,? ([^\W\d_]{3,}(?: [^\W\d_]{3,})+)(?: [A-Za-z]{2,9}\.?)?")
+
+
+def known_values(known: Known) -> frozenset[str]:
+    """Return the digits of the people's identifiers and telephone numbers, and the words of their names.
+
+    A value of an observation that is one of the numbers is no measure; a town that is one of the names is no town.
+    """
+    items = (item for key in ("identifier", "telecom") for item in known.get(key) or () if isinstance(item, Mapping))
+    values = (str(item.get("value", "")) for item in items)
+    numbers = (re.sub(r"[^0-9]", "", value).lstrip("0") for value in values if not re.search(r"[A-Za-z]{3}", value))
+    names = name_words({"name": known.get("name")})
+    return frozenset(number for number in numbers if len(number) >= _SHORTEST_NUMBER) | names
+
+
+def street_lines(line: str) -> list[str]:
+    """Return an address line, and the name of its street by itself."""
+    match = _STREET.fullmatch(line.strip())
+    return [line, match[1]] if match else [line]
+
+
+def name_words(known: Known) -> frozenset[str]:
+    """Return the words of the people's names and places, in lower case."""
+    items = [item for key in ("name", "address") for item in known.get(key) or () if isinstance(item, Mapping)]
+    values = (value for item in items for value in item.values())
+    texts = (text for value in values for text in (value if isinstance(value, list) else [value]))
+    return frozenset(word for text in texts for word in re.findall(r"[^\W\d_]+", str(text).lower()))
 
 
 class TextDeidentifier(Protocol):
@@ -14,9 +45,13 @@ class TextDeidentifier(Protocol):
         """Return the text without identifiers; empty when nothing of it may go on."""
         ...
 
+    def display(self, text: str) -> str:
+        """Return the display of a code of a shared vocabulary without identifiers."""
+        ...
 
-TextFor = Callable[[Known], TextDeidentifier]
-"""Makes a text de-identifier that looks for the people of one message first."""
+
+TextFor = Callable[[Known, str], TextDeidentifier]
+"""Makes a text de-identifier that looks for the people of one message first, and draws from a patient's secret."""
 
 
 class RemovedText:
@@ -26,7 +61,11 @@ class RemovedText:
         """Return nothing of the text."""
         return ""
 
+    def display(self, text: str) -> str:
+        """Return nothing of the text."""
+        return ""
 
-def no_text(known: Known) -> TextDeidentifier:
+
+def no_text(known: Known, secret: str) -> TextDeidentifier:
     """Return what removes all free text."""
     return RemovedText()

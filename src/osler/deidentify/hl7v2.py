@@ -5,7 +5,7 @@ The rules are ``data/hl7v2-rules.csv``. What stays keeps its place: segments, fi
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -16,11 +16,14 @@ from osler.deidentify import safe_harbor
 from osler.deidentify.coding import is_unit, local_code, system_of_v2
 from osler.deidentify.collecting import CollectedIdentities
 from osler.deidentify.dicom import Pseudonyms
-from osler.deidentify.free_text import RemovedText, TextDeidentifier, TextFor, no_text
+from osler.deidentify.free_text import RemovedText, TextDeidentifier, TextFor, known_values, no_text
 from osler.deidentify.hl7v2_known import known_people
-from osler.deidentify.hl7v2_values import clean_value
+from osler.deidentify.hl7v2_values import Observed, clean_value
+from osler.deidentify.methods import Values, patient_secret, values_for
 from osler.standards.hl7v2 import CHARACTER_SETS, Message, Segment, build, parse, split
 
+_UID: Final = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,38})){5,30}")
+_QUANTITY: Final = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,4})?")
 _REPORT_TYPES: Final = frozenset({"TX", "FT"})
 _CWE: Final = 9  # components: two codes of three, their versions, the original text
 _CODED_NAME: Final = "S"  # table 0200: coded pseudo-name to ensure anonymity
@@ -35,51 +38,92 @@ class _Rule(NamedTuple):
 
 
 class Hl7v2Deidentifier:
-    """De-identifies messages by the method Safe Harbor.
+    """De-identifies messages by one method.
 
     Parameters
     ----------
     pseudonyms : Pseudonyms
     text_for : callable
-        Makes the text engine for the people of one message; without it all free text is removed.
+        Makes the text engine for the people of one message, by the same method; without it all free text is removed.
+    method : str
+        One of :data:`osler.deidentify.methods.CITATIONS`.
     this_year : int, optional
         The year from which ages count; else the current one.
     """
 
-    def __init__(self, pseudonyms: Pseudonyms, *, text_for: TextFor = no_text, this_year: int | None = None) -> None:
+    def __init__(
+        self,
+        pseudonyms: Pseudonyms,
+        *,
+        text_for: TextFor = no_text,
+        method: str = "safe-harbor",
+        this_year: int | None = None,
+    ) -> None:
         self._pseudonyms = pseudonyms
         self._text_for = text_for
+        self._method = method
         self._this_year = this_year if this_year is not None else datetime.now(UTC).year
 
     def message(self, content: bytes) -> bytes:
         """Return one message without identity, in the same delimiters, character set and line ends.
 
+        MSH-8 (Security) names the method.
+
         Raises
         ------
-        Malformed, UnsupportedKind
+        Malformed, UnsupportedKind, TooLarge
             As :func:`osler.standards.hl7v2.parse`.
         """
         message = parse(content)
         collected = CollectedIdentities()
-        _Pass(message, collected, RemovedText(), self._this_year).run()
+        self._pass(message, collected, lambda secret: RemovedText()).run()
         self._pseudonyms.prefetch(list(dict.fromkeys(collected.identities)))
-        text = self._text_for(known_people(message))
-        return build(_Pass(message, self._pseudonyms, text, self._this_year).run())
+        known = known_people(message)
+
+        @cache
+        def text_of(secret: str) -> TextDeidentifier:
+            return self._text_for(known, secret)
+
+        return build(self._pass(message, self._pseudonyms, text_of).run())
+
+    def _pass(self, message: Message, pseudonyms: Pseudonyms, text_of: Callable[[str], TextDeidentifier]) -> "_Pass":
+        def values_of(secret: str) -> Values:
+            return values_for(self._method, secret, this_year=self._this_year)
+
+        return _Pass(message, pseudonyms, text_of, values_of, method=self._method)
 
 
 class _Pass:
     """One pass over a message."""
 
-    def __init__(self, message: Message, pseudonyms: Pseudonyms, text: TextDeidentifier, this_year: int) -> None:
+    def __init__(
+        self,
+        message: Message,
+        pseudonyms: Pseudonyms,
+        text_of: Callable[[str], TextDeidentifier],
+        values_of: Callable[[str], Values],
+        *,
+        method: str,
+    ) -> None:
         self._message = message
         self._marks = message.delimiters
         self._pseudonyms = pseudonyms
-        self._text = text
+        self._text_of = text_of
+        self._values_of = values_of
+        self._method = method
+        self._theirs = known_values(known_people(message))
+        self._text = text_of("")
+        self._values = values_of("")
         self._actions: Mapping[str, Callable[[str, _Rule], str]] = {
             "match": self._match,
-            "year": lambda raw, rule: safe_harbor.year(raw),
-            "birth": lambda raw, rule: safe_harbor.year_of_birth(raw, this_year=this_year),
+            "date": lambda raw, rule: self._first(raw, self._values.date),
+            "birth": lambda raw, rule: self._first(raw, self._values.birth),
+            "period": self._period,
             "code": self._code,
+            "range": self._range,
+            "measure": self._measure,
+            "parents": self._parents,
+            "uid": lambda raw, rule: self._uid(raw),
             "unit": self._unit,
             "address": self._address,
             "patient": lambda raw, rule: self._numbered(raw, patient=True),
@@ -99,9 +143,35 @@ class _Pass:
             removed = segment.name not in _rules() if segment.name != "NTE" else removed
             if not removed:
                 kept.append(segment)
-        reports = self._reports(kept)
-        segments = tuple(self._segment(segment, reports.get(index)) for index, segment in enumerate(kept))
-        return Message(self._marks, segments, self._message.codec)
+        made: list[Segment] = []
+        for secret, group in self._patients(kept):
+            self._text, self._values = self._text_of(secret), self._values_of(secret)
+            reports = self._reports(group)
+            made += [self._segment(segment, reports.get(index)) for index, segment in enumerate(group)]
+        return Message(self._marks, tuple(made), self._message.codec, self._message.mark)
+
+    def _patients(self, segments: Sequence[Segment]) -> list[tuple[str, list[Segment]]]:
+        """Return the segments of each patient with his secret; what stands before the first PID is of the first."""
+        groups: list[tuple[str, list[Segment]]] = [("", [])]
+        for segment in segments:
+            if segment.name == "PID" and self._method != "safe-harbor":
+                secret = patient_secret(self._pseudonyms, self._patient_key(segment))
+                if any(s.name == "PID" for s in groups[-1][1]):
+                    groups.append((secret, []))
+                else:
+                    groups[-1] = (secret, groups[-1][1])
+            groups[-1][1].append(segment)
+        return groups
+
+    def _patient_key(self, segment: Segment) -> str:
+        """Return the first number of a patient (PID-3, else PID-2) with who gave it out."""
+        marks = self._marks
+        for raw in (segment.field(3), segment.field(2)):
+            parts = [*split(split(raw, marks.repetition)[0], marks.component), *[""] * 4]
+            number = self._message.text(parts[0]).strip()
+            if number and raw != '""':
+                return f"{self._message.text(split(parts[3], marks.subcomponent)[0])}/{number}"
+        return ""
 
     def _segment(self, segment: Segment, report: str | None) -> Segment:
         rules = _rules()[segment.name]
@@ -112,6 +182,8 @@ class _Pass:
                 fields.append(raw)
             elif rule is not None and report is not None and rule.action in ("text", "value"):
                 fields.append(report)
+            elif rule is not None and rule.action == "method":
+                fields.append(self._method.upper())
             elif rule is None or not raw:
                 fields.append("")
             elif raw == '""':
@@ -130,10 +202,10 @@ class _Pass:
         kind = segment.field(2)
         if kind in ("CE", "CWE", "CNE", "CF", "IS", "ID"):
             return self._code(raw, rule)
-        if kind in ("ST", "TX", "FT") and re.fullmatch(r"[0-2](?:\.(?:0|[1-9][0-9]*)){5,30}", raw):
+        if kind in ("ST", "TX", "FT") and _UID.fullmatch(raw):
             return self._pseudonyms.uid(raw)
         unit = self._message.text(split(segment.field(6), self._marks.component)[0])
-        return clean_value(raw, kind, unit, self._message, self._text)
+        return clean_value(raw, kind, Observed(unit, self._message, self._text, self._values, self._theirs))
 
     def _reports(self, segments: Iterable[Segment]) -> dict[int, str]:
         """Return the new text of reports and notes by segment; lines of one report are read as one text."""
@@ -162,7 +234,8 @@ class _Pass:
         mark = self._marks.component
         parts = split(raw, mark)
         return mark.join(
-            part if i < len(rule.forms) and rule.forms[i].fullmatch(part) else "" for i, part in enumerate(parts)
+            part if i < len(rule.forms) and rule.forms[i].fullmatch(part) and part not in self._theirs else ""
+            for i, part in enumerate(parts)
         )
 
     def _code(self, raw: str, rule: _Rule) -> str:
@@ -175,28 +248,72 @@ class _Pass:
             code, words, name = parts[first : first + 3]
             system = system_of_v2(name) if name else None
             plain = rule.forms[0].fullmatch(code) if rule.forms and not name else None
-            known = system.has(code) if system else plain is not None
-            code = code if known else "" if system or not code else local_code(code, self._text)
-            cleaned = self._text.deidentify(words) if words else ""
+            known = (system.has(code) if system else plain is not None) and code not in self._theirs
+            closed = system is not None and system.uri
+            code = code if known else "" if closed or not code else local_code(code, self._text)
+            shown = self._text.display if system and code else self._text.deidentify
+            cleaned = shown(words) if words else ""
             made[first : first + 3] = code, cleaned, name if system and code else "L" if name and code else ""
         made[8] = self._text.deidentify(parts[8]) if parts[8] else ""
         kept = [self._marks.escaped(part) for part in made][: len(raws)]
         return mark.join([*kept, *[""] * (len(raws) - len(kept))])
 
-    def _unit(self, raw: str, rule: _Rule) -> str:
-        return raw if is_unit(self._message.text(raw)) else self._unit_code(raw, rule)
+    def _range(self, raw: str, rule: _Rule) -> str:
+        return raw if rule.forms[0].fullmatch(raw) and raw not in self._theirs else self._words(raw)
 
-    def _unit_code(self, raw: str, rule: _Rule) -> str:
+    def _measure(self, raw: str, rule: _Rule) -> str:
+        """Clean a CQ: a quantity and its unit."""
+        first, *rest = split(raw, self._marks.component)
+        unit = self._unit_name(split(rest[0], self._marks.subcomponent)[0]) if rest else ""
+        number = first if _QUANTITY.fullmatch(first) and first.partition(".")[0] not in self._theirs else ""
+        return self._marks.component.join([number, *([unit] if rest else []), *("" for _ in rest[1:])])
+
+    def _parents(self, raw: str, rule: _Rule) -> str:
+        """Replace the numbers of an EIP: the placer's and the filler's, as where they are given by themselves."""
+        mark = self._marks.component
+        numbers = [self._message.text(split(part, self._marks.subcomponent)[0]) for part in split(raw, mark)]
+        return mark.join(self._pseudonyms.accession(n, "HL7 v2") if n.strip() else "" for n in numbers)
+
+    def _uid(self, raw: str) -> str:
         mark = self._marks.component
         first, *rest = split(raw, mark)
-        code = first if is_unit(self._message.text(first)) else ""
-        return mark.join([code, *("UCUM" if code and part == "UCUM" and i == 1 else "" for i, part in enumerate(rest))])
+        made = self._pseudonyms.uid(first) if _UID.fullmatch(first) else ""
+        return mark.join([made, *("DICOM" if part == "DICOM" and i == 2 else "" for i, part in enumerate(rest))])
+
+    def _unit(self, raw: str, rule: _Rule) -> str:
+        """Clean a CWE of a unit, or a unit that is written without its escapes (``%`` and ``^`` may be in one)."""
+        whole = self._unit_name(raw)
+        if whole:
+            return whole
+        mark = self._marks.component
+        first, *rest = split(raw, mark)
+        code = self._unit_name(first)
+        shown = ["UCUM" if part == "UCUM" else self._unit_name(part) for part in rest]
+        return mark.join([code, *(shown if code else [""] * len(rest))])
+
+    def _unit_name(self, raw: str) -> str:
+        text = self._message.text(raw)
+        if not text or not is_unit(text):
+            return ""
+        return raw if text == raw else self._marks.escaped(text)
 
     def _address(self, raw: str, rule: _Rule) -> str:
         mark = self._marks.component
         parts = [self._message.text(part) for part in split(raw, mark)]
-        keep = {3: safe_harbor.state, 4: safe_harbor.postal_area, 5: safe_harbor.country}
-        return mark.join(keep[i](part) if i in keep else "" for i, part in enumerate(parts))
+        keep = {2: self._town, 3: safe_harbor.state, 4: self._values.postal, 5: safe_harbor.country}
+        return mark.join(self._marks.escaped(keep[i](part)) if i in keep else "" for i, part in enumerate(parts))
+
+    def _town(self, name: str) -> str:
+        return "" if self._theirs & set(name.lower().split()) else self._values.city(name)
+
+    def _first(self, raw: str, change: Callable[[str], str]) -> str:
+        """Change a TS by its first component; the second tells its precision alone."""
+        first, *rest = split(raw, self._marks.component)
+        return self._marks.component.join([change(first), *("" for _ in rest)])
+
+    def _period(self, raw: str, rule: _Rule) -> str:
+        mark = self._marks.component
+        return mark.join(self._values.date(split(part, self._marks.subcomponent)[0]) for part in split(raw, mark))
 
     def _numbered(self, raw: str, *, patient: bool) -> str:
         """Replace the number of a CX, EI or ST; of who gave it out and what it is, keep the type (CX.5) alone."""

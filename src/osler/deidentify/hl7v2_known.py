@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from osler.deidentify import safe_harbor
-from osler.deidentify.free_text import Known
+from osler.deidentify.free_text import Known, street_lines
 from osler.standards.hl7v2 import Message, Segment, split
 
 _NAMES: Final = {"PID": (5, 6, 9), "NK1": (2, 30), "GT1": (3, 4), "IN1": (16,)}  # XPN
@@ -26,7 +26,7 @@ def known_people(message: Message) -> Known:
         names += [_name(p, 1) for p in _repetitions(message, segment, _STAFF)]
         for parts in _repetitions(message, segment, _ADDRESSES):
             line, _, city, state, postal = [*parts, *[""] * 5][:5]
-            addresses.append({"line": [line], "city": city, "state": state, "postalCode": postal})
+            addresses.append({"line": street_lines(line), "city": city, "state": state, "postalCode": postal})
         for parts in _repetitions(message, segment, _TELEPHONES):
             telecom += [{"value": part} for part in (*parts[:4], "".join(parts[5:7]))]
         identifiers += [{"value": parts[0]} for parts in _repetitions(message, segment, _NUMBERS)]

@@ -15,13 +15,15 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from osler.errors import Malformed, UnsupportedKind
+from osler.errors import Malformed, TooLarge, UnsupportedKind
 
 CHARACTER_SETS: Final = {
     "ASCII": "ascii",
     **{f"8859/{part}": f"iso8859_{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 15)},
     "UNICODE": "utf-8",
     "UNICODE UTF-8": "utf-8",
+    "UNICODE UTF-16": "utf-16",
+    "UNICODE UTF-32": "utf-32",
     "GB 18030-2000": "gb18030",
     "BIG-5": "big5",
     "KS X 1001": "euc_kr",
@@ -30,6 +32,17 @@ CHARACTER_SETS: Final = {
     "ISO IR159": "iso2022_jp_2",
 }
 """Codecs by the names of table 0211."""
+
+MAX_BYTES: Final = 64 << 20
+"""Largest message; one that is larger is no message but a file that should not have come this way."""
+
+_WIDE: Final = (  # the first character of a message in each, with and without a byte order mark
+    ("utf-32-le", b"M\0\0\0"),
+    ("utf-32-be", b"\0\0\0M"),
+    ("utf-16-le", b"M\0"),
+    ("utf-16-be", b"\0M"),
+)
+_BYTE_ORDER_MARK: Final = "\ufeff"
 
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _MESSAGE: Final = re.compile(rb"(?:^|(?<=[\r\n\x0b]))(?=MSH[^A-Za-z0-9\s])")
@@ -94,11 +107,12 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message: its delimiters, segments in order, and Python's name of its character set."""
+    """A message: its delimiters, segments in order, Python's name of its character set, its byte order mark."""
 
     delimiters: Delimiters
     segments: tuple[Segment, ...]
     codec: str
+    mark: str = ""
 
     def text(self, raw: str) -> str:
         """Return the text of a raw field or part of one."""
@@ -107,6 +121,14 @@ class Message:
 
 def split_messages(content: bytes) -> list[bytes]:
     """Return the messages of a file or batch, without MLLP's frame bytes; batch headers and trailers are left out."""
+    codec = _wide_codec(content)
+    if codec:
+        try:
+            narrow = content.decode(codec).removeprefix(_BYTE_ORDER_MARK).encode()
+        except UnicodeDecodeError:
+            return []
+        return [message.decode().encode(codec) for message in split_messages(narrow)]
+    content = content.removeprefix(_BYTE_ORDER_MARK.encode())
     starts = [match.start() for match in _MESSAGE.finditer(content)]
     return [_END.split(content[start:end], maxsplit=1)[0] for start, end in pairwise([*starts, len(content)])]
 
@@ -121,18 +143,29 @@ def parse(content: bytes) -> Message:
         the bytes are not of the character set that it declares.
     UnsupportedKind
         If it declares a character set that is not taken here.
+    TooLarge
+        If it has more than :data:`MAX_BYTES`.
     """
-    head = content[:4096].decode("latin-1")
+    if len(content) > MAX_BYTES:
+        raise TooLarge(f"a message has more than {MAX_BYTES >> 20} MB")
+    wide = _wide_codec(content)
+    head = content[:16384].decode(wide or "latin-1", "replace")
+    mark = next((m for m in (_BYTE_ORDER_MARK, "\xef\xbb\xbf") if head.startswith(m)), "")
+    head = head.removeprefix(mark)
     delimiters = _delimiters(head)
     codec = _codec(re.split(r"[\r\n]", head, maxsplit=1)[0].split(delimiters.field), delimiters)
-    source, codec = _decoded(content, codec)
+    if bool(wide) != codec.startswith(("utf-16", "utf-32")) and codec != "ascii":
+        raise Malformed("the message is not in the character set that it declares")
+    source, codec = _decoded(content, wide or codec)
+    mark = _BYTE_ORDER_MARK if mark and source.startswith(_BYTE_ORDER_MARK) else ""
+    source = source.removeprefix(mark)
     if codec.startswith("iso2022") and source.encode(codec) != content:
         raise UnsupportedKind("the message changes its character set in a way that is not taken here")
     line = re.compile(r"([^\r]*)(\r\n?|$)" if "\r" in source else r"([^\n]*)(\n|$)")
     segments = tuple(
         _segment(match[1], match[2], delimiters) for match in line.finditer(source) if match[1] or match[2]
     )
-    return Message(delimiters, segments, codec)
+    return Message(delimiters, segments, codec, mark)
 
 
 def build(message: Message) -> bytes:
@@ -144,7 +177,7 @@ def build(message: Message) -> bytes:
         If a character is not in the message's character set.
     """
     separator = message.delimiters.field
-    parts = []
+    parts = [message.mark]
     for segment in message.segments:
         fields = segment.fields[1:] if segment.name == "MSH" else segment.fields
         parts += [separator.join((segment.name, *fields)), segment.terminator]
@@ -157,6 +190,15 @@ def build(message: Message) -> bytes:
 def split(raw: str, delimiter: str) -> Sequence[str]:
     """Return the raw repetitions, components or subcomponents; a delimiter that is not used separates nothing."""
     return raw.split(delimiter) if delimiter else [raw]
+
+
+def _wide_codec(content: bytes) -> str:
+    """Return the codec of a message in characters of two or four bytes, else an empty text."""
+    for codec, first in _WIDE:
+        mark = _BYTE_ORDER_MARK.encode(codec)
+        if content.startswith((first, mark + first)):
+            return codec
+    return ""
 
 
 def _special(marks: Delimiters) -> dict[str, str]:

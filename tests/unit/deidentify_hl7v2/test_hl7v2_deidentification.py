@@ -15,7 +15,7 @@ HEAD = "MSH|^~\\&|LAB|HOSP|X|Y|20260102030405||ORU^R01^ORU_R01|M1|P|2.5.1\r"
 class Names:
     """A text engine that knows the names of the message and nothing else."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: Known, secret: str = "") -> None:
         self.known = known
         self.texts: list[str] = []
 
@@ -25,6 +25,9 @@ class Names:
             for word in (name.get("family", ""), *name.get("given", ())):
                 text = text.replace(word, "[NAME]") if word else text
         return text
+
+    def display(self, text: str) -> str:
+        return self.deidentify(text)
 
 
 def run(body: str, **options: Any) -> Message:
@@ -77,9 +80,9 @@ def test_one_patient_has_one_pseudonym_in_every_message_and_in_dicom() -> None:
         ("CWE|8480-6^^LN||260385009^Negative^SCT", "260385009^^SCT"),
         ("CWE|8480-6^^LN||DOE^Jane Doe^99LOCAL", "^^"),
         ("DT|8665-2^^LN||20260102", "2026"),
-        ("TM|8665-2^^LN||101112", ""),
+        ("TM|8665-2^^LN||101112", "101112"),
         ("XPN|45392-8^^LN||Doe^Jane", ""),
-        ("ED|PDF^^LN||^application^pdf^Base64^SmFuZQ==", ""),
+        ("ED|PDF^^LN||^application^pdf^Base64^SmFuZQ==", "^application^pdf^^"),
         ("RP|PDF^^LN||http://host/Doe", ""),
         ("ST|8665-2^^LN||Jane", ""),
     ],
@@ -98,7 +101,7 @@ def test_a_study_uid_is_renamed_as_in_dicom() -> None:
 def test_a_name_over_two_lines_of_a_report_is_seen_as_one_text() -> None:
     engines: list[Names] = []
 
-    def text_for(known: Known) -> Names:
+    def text_for(known: Known, secret: str) -> Names:
         engines.append(Names(known))
         return engines[-1]
 
@@ -120,9 +123,12 @@ def test_lines_that_the_engine_joins_keep_their_segments() -> None:
         def deidentify(self, text: str) -> str:
             return text.replace("Jane\nDoe", "[NAME]")
 
+        def display(self, text: str) -> str:
+            return self.deidentify(text)
+
     read = run(
         "OBX|1|TX|1-8^^LN||Seen: Jane\rOBX|2|TX|1-8^^LN||Doe today\rOBX|3|TX|1-8^^LN||well\r",
-        text_for=lambda k: Joins(),
+        text_for=lambda known, secret: Joins(),
     )
     assert [s.field(5) for s in read.segments[1:]] == ["Seen: [NAME] today", "well", ""]
 
@@ -146,7 +152,7 @@ def test_unknown_segments_go_with_their_notes() -> None:
 def test_the_engine_learns_the_people_of_the_message() -> None:
     seen: list[Known] = []
 
-    def text_for(known: Known) -> Names:
+    def text_for(known: Known, secret: str) -> Names:
         seen.append(known)
         return Names(known)
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from osler.deidentify.free_text import Known
+from osler.deidentify.free_text import Known, street_lines
 
 _LISTS: Final = ("name", "telecom", "address", "identifier")
+_MANY: Final = frozenset({"given", "line", "prefix", "suffix"})
 _PEOPLE: Final = ("Patient", "Practitioner", "RelatedPerson", "Person")
 
 
@@ -39,6 +40,8 @@ def _words(item: dict[str, Any]) -> dict[str, Any]:
     for key, value in item.items():
         if isinstance(value, list):
             value = [one for one in value if isinstance(one, str)]
+            value = value if key in _MANY else "".join(value[:1])
+            value = [part for one in value for part in street_lines(one)] if key == "line" else value
         if value and isinstance(value, str | list):
             made[key] = value
     return made

@@ -4,12 +4,17 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
 from osler.deidentify.fhir import FhirDeidentifier
 from osler.errors import DeidentificationRefused, InputRejected
 from osler.standards.fhir import Resource, loads
 
-_OF_PERSON = re.compile(r'"((?:Patient|Practitioner|RelatedPerson)/[A-Za-z0-9.-]{1,64})"')
+BATCH_LINES: Final = 200
+"""Lines for which the vault is asked at a time."""
+
+_OF_PERSON: Final = re.compile(r'"((?:Patient|Practitioner|RelatedPerson)/[A-Za-z0-9.-]{1,64})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +36,31 @@ def deidentify_lines(lines: Sequence[str | bytes], deidentifier: FhirDeidentifie
     deidentifier : FhirDeidentifier
     """
     people = _people(lines)
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        named = dict.fromkeys(_OF_PERSON.findall(_text(line)))
-        try:
-            yield deidentifier.resource(loads(line), *(p for name in named for p in people.get(name, ())))
-        except DeidentificationRefused as refused:
-            yield RefusedLine(number, refused.rule, str(refused))
-        except InputRejected as rejected:
-            yield RefusedLine(number, "malformed", str(rejected))
+    numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
+    while batch := list(islice(numbered, BATCH_LINES)):
+        read = [(number, line, _read(number, line)) for number, line in batch]
+        deidentifier.prefetch(resource for _, _, resource in read if not isinstance(resource, RefusedLine))
+        for number, line, resource in read:
+            if isinstance(resource, RefusedLine):
+                yield resource
+                continue
+            named = dict.fromkeys(_OF_PERSON.findall(_text(line)))
+            try:
+                yield deidentifier.resource(resource, *(p for name in named for p in people.get(name, ())))
+            except InputRejected as rejected:
+                yield _refused(number, rejected)
+
+
+def _read(number: int, line: str | bytes) -> Resource | RefusedLine:
+    try:
+        return loads(line)
+    except InputRejected as rejected:
+        return _refused(number, rejected)
+
+
+def _refused(number: int, rejected: InputRejected) -> RefusedLine:
+    rule = rejected.rule if isinstance(rejected, DeidentificationRefused) else "malformed"
+    return RefusedLine(number, rule, str(rejected))
 
 
 def _people(lines: Sequence[str | bytes]) -> dict[str, list[Resource]]:

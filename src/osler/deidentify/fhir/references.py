@@ -10,6 +10,7 @@ from collections.abc import Set
 from typing import Final
 
 from osler.deidentify.dicom import Pseudonyms
+from osler.deidentify.methods import patient_secret
 from osler.domain.identifiers import Identity, PseudonymKind
 
 NEUTRAL_BASE: Final = "https://deidentified.invalid/fhir"
@@ -62,6 +63,17 @@ class Names:
         absolute = match["base"]
         renamed = f"{match['type']}/{self.logical_id(absolute or base, match['type'], match['id'])}"
         return f"{NEUTRAL_BASE}/{renamed}" if absolute else renamed
+
+    def patient_key(self, url: str, base: str) -> str:
+        """Return what tells the Patient that a reference names apart, empty when it names none."""
+        match = _LITERAL.fullmatch(url)
+        if match is None or match["type"] != "Patient":
+            return ""
+        return f"{match['base'] or base}/Patient/{match['id']}"
+
+    def secret(self, patient: str) -> str:
+        """Return what a patient's shift and surrogates are drawn from; it is in no output."""
+        return patient_secret(self._pseudonyms, patient)
 
     def urn(self, value: str) -> str:
         """Return the new form of a UUID or OID as a URN; empty for another URN."""

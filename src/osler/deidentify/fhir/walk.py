@@ -3,62 +3,24 @@
 What must be there but may not go on is marked with the extension ``data-absent-reason`` as masked.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any, Final
 
-from osler.deidentify.coding import in_years, is_unit, local_code, system_of_uri
+from osler.deidentify.coding import is_unit, local_code, system_of_uri
+from osler.deidentify.fhir.marks import CLINICAL, MASKED, PATIENT_NUMBERS, capped, dicts, labelled, type_codes
 from osler.deidentify.fhir.narrative import clean_narrative
 from osler.deidentify.fhir.references import Names
 from osler.deidentify.fhir.rules import REMOVE, WALK, Element, rules
 from osler.deidentify.fhir.scalars import Scalars, clean_data
+from osler.deidentify.fhir.subjects import Subjects
 from osler.deidentify.free_text import TextDeidentifier
-from osler.deidentify.safe_harbor import OLDEST_AGE
+from osler.deidentify.methods import Values, values_for
 from osler.domain.identifiers import Identity, PseudonymKind
 from osler.errors import DeidentificationRefused, Malformed
 from osler.standards.fhir import Resource
+from osler.standards.fhir_json import MAX_DEPTH
 
-MASKED: Final[Resource] = {
-    "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}]
-}
-_PSEUDONYMISED: Final = {
-    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
-    "code": "PSEUDED",
-    "display": "pseudonymized",
-}
 _EXTENSION: Final = Element("Extension", False, None, "extension")
-_UCUM: Final = "http://unitsofmeasure.org"
-_PATIENT_NUMBERS: Final = frozenset({"MR", "PI", "PT"})
-# Resources that are no person, no place and no single device: the display of a reference to one is clinical.
-_CLINICAL: Final = frozenset(
-    {
-        "ActivityDefinition",
-        "AllergyIntolerance",
-        "CarePlan",
-        "ClinicalImpression",
-        "Condition",
-        "DetectedIssue",
-        "DiagnosticReport",
-        "Goal",
-        "Immunization",
-        "Library",
-        "Measure",
-        "Medication",
-        "MedicationAdministration",
-        "MedicationDispense",
-        "MedicationRequest",
-        "MedicationStatement",
-        "NutritionOrder",
-        "Observation",
-        "PlanDefinition",
-        "Procedure",
-        "Questionnaire",
-        "QuestionnaireResponse",
-        "RiskAssessment",
-        "ServiceRequest",
-        "Specimen",
-        "Substance",
-    }
-)
 
 
 class Walk:
@@ -67,28 +29,65 @@ class Walk:
     Parameters
     ----------
     names : Names
-    text : TextDeidentifier
+    text_of : callable
+        Makes the text engine of a patient that draws from his secret.
+    method : str
+        One of :data:`osler.deidentify.methods.CITATIONS`.
     this_year : int
+    numbers : set of str, optional
+        Numbers of the people, which may not go on as a value.
     """
 
-    def __init__(self, names: Names, text: TextDeidentifier, *, this_year: int) -> None:
+    def __init__(
+        self,
+        names: Names,
+        text_of: Callable[[str, str], TextDeidentifier],
+        *,
+        method: str,
+        this_year: int,
+        numbers: Set[str] = frozenset(),
+    ) -> None:
         self._rules = rules()
         self._names = names
-        self._text = text
-        self._scalars = Scalars(names, text, resource_types=self._rules.resources, this_year=this_year)
+        self._text_of = text_of
+        self._method = method
+        self._this_year = this_year
+        self._numbers = numbers
+        self._subjects = Subjects(names)
+        self._patient = ""
+        self._of_patients: dict[str, tuple[TextDeidentifier, Values, Scalars]] = {}
+        self._text, self._values, self._scalars = self._of_patient("")
         self._base = ""
         self._contained: dict[str, str] = {}
         self._within = ""  # URL of the extension that is walked
+        self._depth = 0
         self._parts: Mapping[str, Callable[[dict[str, Any], str], Resource | None]] = {
             WALK: lambda value, kind: self._walk(value, kind),
             "narrative": self._narrative,
             "attachment": self._attachment,
             "identifier": self._identifier,
             "reference": self._reference,
+            "concept": self._concept,
             "coding": self._coding,
             "quantity": self._quantity,
             "range": self._range,
         }
+
+    def _of_patient(self, patient: str) -> tuple[TextDeidentifier, Values, Scalars]:
+        """Return what cleans texts and single values of a patient."""
+        if patient not in self._of_patients:
+            secret = "" if self._method == "safe-harbor" else self._names.secret(patient)
+            values = values_for(self._method, secret, this_year=self._this_year)
+            text = self._text_of(patient, secret)
+            scalars = Scalars(self._names, text, values, resource_types=self._rules.resources, numbers=self._numbers)
+            self._of_patients[patient] = text, values, scalars
+        return self._of_patients[patient]
+
+    def _turn_to(self, patient: str) -> str:
+        """Clean for this patient from now on; return the one before."""
+        before, self._patient = self._patient, patient
+        self._text, self._values, self._scalars = self._of_patient(patient)
+        return before
 
     def resource(self, value: Any) -> Resource:
         """Return the resource without identity.
@@ -105,6 +104,8 @@ class Walk:
             raise Malformed("not a resource of R4")
         contained = value.get("contained")
         outer = self._contained
+        inner = (self._subjects.learn(value) if kind == "Bundle" else "") or self._patient
+        before = self._turn_to(self._subjects.of(value, self._base, inner))
         self._contained = {
             item["id"]: f"c{number}"
             for number, item in enumerate(contained if isinstance(contained, list) else [], start=1)
@@ -114,8 +115,11 @@ class Walk:
         if isinstance(value.get("id"), str):
             made["id"] = self._names.logical_id(self._base, kind, value["id"])
         made |= self._walk(value, kind) or {}
-        made["meta"] = _labelled(made.get("meta"))
+        if kind == "Binary":
+            made |= self._payload(value)
+        made["meta"] = labelled(made.get("meta"), self._method)
         self._contained = outer
+        self._turn_to(before)
         return made
 
     def _contained_resource(self, value: Any) -> Resource | None:
@@ -124,11 +128,22 @@ class Walk:
             return None
         made: Resource = {"resourceType": kind}
         if isinstance(value.get("id"), str):
+            if value["id"] not in self._contained:
+                return None  # it stands in a contained one, which R4 does not have
             made["id"] = self._contained[value["id"]]
         return made | (self._walk(value, kind) or {})
 
     def _walk(self, value: dict[str, Any], owner: str, skip: frozenset[str] = frozenset()) -> Resource | None:
         """Return the parts that may go on; None when nothing is left but what was masked."""
+        if self._depth >= MAX_DEPTH:
+            raise Malformed("the resource is nested too deep")
+        self._depth += 1
+        try:
+            return self._walked(value, owner, skip)
+        finally:
+            self._depth -= 1
+
+    def _walked(self, value: dict[str, Any], owner: str, skip: frozenset[str]) -> Resource | None:
         made: Resource = {}
         filled = False
         for name in dict.fromkeys(key.removeprefix("_") for key in value):
@@ -195,7 +210,7 @@ class Walk:
         if action in ("extension", "modifier"):
             return self._extension(value, owner, modifier=action == "modifier")
         if action == "resource":
-            return self._contained_resource(value) if owner != "Bundle.entry" else self.resource(value)
+            return self._contained_resource(value) if owner in self._rules.resources else self.resource(value)
         if action == "url":
             return (self._names.literal(value, self._base) or None) if isinstance(value, str) else None
         handler = self._parts.get(action)
@@ -239,15 +254,22 @@ class Walk:
 
     def _attachment(self, value: dict[str, Any], kind: str) -> Resource | None:
         made = self._walk(value, kind, frozenset({"data", "size", "hash", "url"})) or {}
+        return made | self._payload(value) or None
+
+    def _payload(self, value: dict[str, Any]) -> Resource:
+        """Return the cleaned data of an attachment, or the mark of what was removed."""
         data = clean_data(value.get("data"), value.get("contentType"), self._text)
-        return (made | {"data": data} if data else made) or None
+        if data:
+            return {"data": data}
+        marks = {name: MASKED for name in ("data", "url") if name in value or f"_{name}" in value}
+        return {f"_{name}": mark for name, mark in marks.items()}
 
     def _identifier(self, value: dict[str, Any], owner: str) -> Resource | None:
         made = self._walk(value, "Identifier", frozenset({"system", "value", "period", "assigner"})) or {}
         number, system = value.get("value"), value.get("system")
         uri = system if isinstance(system, str) else ""
         if isinstance(number, str) and number.strip():
-            made["value"] = self._number(number, uri, _type_codes(value), of_patient=owner == "Patient")
+            made["value"] = self._number(number, uri, type_codes(value), of_patient=owner == "Patient")
         if uri and "value" in made:
             made["system"] = uri if uri == "urn:dicom:uid" or system_of_uri(uri) else self._names.system(uri)
         return made if "value" in made or "extension" in made else None
@@ -257,7 +279,7 @@ class Walk:
             return self._names.urn(number) or self._names.uid(number)
         if "ACSN" in codes:
             return self._names.number(Identity(PseudonymKind.ACCESSION, number, uri))
-        if codes & _PATIENT_NUMBERS or (of_patient and not codes):
+        if codes & PATIENT_NUMBERS or (of_patient and not codes):
             return self._names.number(Identity(PseudonymKind.PATIENT, number, uri))
         return self._names.uid(f"identifier {uri} {number}")
 
@@ -270,26 +292,39 @@ class Walk:
             new = self._names.literal(old, self._base) if isinstance(old, str) and "?" not in old else ""
         if new:
             made["reference"] = new
-        if target in self._rules.resources:
+        if isinstance(target, str) and target in self._rules.resources:
             made["type"] = target
-        pointed = target or (new.rpartition("/")[0].rpartition("/")[2])
+        pointed = made.get("type") or (new.rpartition("/")[0].rpartition("/")[2])
         display = value.get("display")
-        cleaned = self._text.deidentify(display) if pointed in _CLINICAL and isinstance(display, str) else ""
+        cleaned = self._text.deidentify(display) if pointed in CLINICAL and isinstance(display, str) else ""
         if cleaned.strip():
             made["display"] = cleaned
         return made or None
 
     def _coding(self, value: dict[str, Any], kind: str) -> Resource | None:
-        made = self._walk(value, kind, frozenset({"system", "version", "code"})) or {}
+        made = self._walk(value, kind, frozenset({"system", "version", "code", "display"})) or {}
         uri, code = value.get("system"), value.get("code")
         system = system_of_uri(uri) if isinstance(uri, str) else None
-        if isinstance(code, str):
+        if isinstance(code, str) and code not in self._numbers:
             known = (code if system.has(code) else "") if system else local_code(code, self._text)
             if known:
                 made["code"] = known
         if isinstance(uri, str) and "code" in made:
             made["system"] = uri if system else self._names.system(uri)
+        if isinstance(value.get("display"), str):
+            shown = self._text.display if system and "code" in made else self._text.deidentify
+            cleaned = shown(value["display"])
+            made |= {"display": cleaned} if cleaned.strip() else {}
         return made if made.keys() - {"userSelected"} else None
+
+    def _concept(self, value: dict[str, Any], kind: str) -> Resource | None:
+        made = self._walk(value, kind, frozenset({"text"})) or {}
+        words = value.get("text")
+        if isinstance(words, str):
+            shared = any("code" in one and system_of_uri(str(one.get("system"))) for one in dicts(made.get("coding")))
+            cleaned = self._text.display(words) if shared else self._text.deidentify(words)
+            made |= {"text": cleaned} if cleaned.strip() else {}
+        return made or None
 
     def _quantity(self, value: dict[str, Any], kind: str) -> Resource | None:
         made = self._walk(value, kind, frozenset({"unit", "system", "code"})) or {}
@@ -300,7 +335,9 @@ class Walk:
         if isinstance(unit, str):
             shown = unit if is_unit(unit) else self._text.deidentify(unit).strip() or made.get("code", "")
             made |= {"unit": shown} if shown else {}
-        return _capped(made, default_unit="a" if kind == "Age" else "") or None
+        if self._values.caps_ages:
+            made = capped(made, default_unit="a" if kind == "Age" else "")
+        return made or None
 
     def _range(self, value: dict[str, Any], kind: str) -> Resource | None:
         made = self._walk(value, kind) or {}
@@ -308,30 +345,6 @@ class Walk:
             if isinstance(made.get(bound), dict) and made[bound].pop("comparator", None) and bound == "high":
                 del made[bound]
         return made or None
-
-
-def _capped(quantity: Resource, *, default_unit: str) -> Resource:
-    """Tell an age over 89 years as 90 or more; no other length of time in health care is as long."""
-    value = quantity.get("value")
-    unit = str(quantity.get("code") or quantity.get("unit") or default_unit)
-    years = in_years(float(value), unit) if value is not None else None
-    if years is None or years < OLDEST_AGE + 1:
-        return quantity
-    return {"value": OLDEST_AGE + 1, "comparator": ">=", "unit": "years", "system": _UCUM, "code": "a"}
-
-
-def _type_codes(identifier: dict[str, Any]) -> frozenset[str]:
-    kind = identifier.get("type")
-    codings = kind.get("coding") if isinstance(kind, dict) else None
-    found = codings if isinstance(codings, list) else []
-    return frozenset(str(c.get("code")) for c in found if isinstance(c, dict))
-
-
-def _labelled(meta: Resource | None) -> Resource:
-    made = dict(meta or {})
-    labels = made.get("security", [])
-    made["security"] = [label for label in labels if label.get("code") != "PSEUDED"] + [_PSEUDONYMISED]
-    return made
 
 
 def _any(values: list[Any]) -> bool:
