@@ -7,9 +7,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from osler.cli import deid_fhir, deid_text
+from osler.cli import deid_evaluate, deid_fhir, deid_profile, deid_reveal, deid_text
 from osler.cli.caller import Caller, DataDir, Json, emit, progress_console
 from osler.deidentify.dicom.folder import deidentify_folder
+from osler.deidentify.dicom.options import options_of
 from osler.deidentify.pseudonyms import VaultPseudonyms
 from osler.hub.opening import create_data_dir
 
@@ -19,8 +20,11 @@ def add_commands(app: typer.Typer) -> None:
     group = typer.Typer(help="De-identify files.", no_args_is_help=True)
     group.callback()(lambda: None)
     group.command()(deid_text.text)
+    group.command()(deid_reveal.reveal)
     group.command()(dicom)
     deid_fhir.add_commands(group)
+    group.command()(deid_evaluate.evaluate)
+    deid_profile.add_commands(group)
     app.add_typer(group, name="deid")
 
 
@@ -28,15 +32,19 @@ def dicom(
     ctx: typer.Context,
     source: Annotated[Path, typer.Argument(metavar="IN", help="Folder with DICOM files.", exists=True)],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the result.")],
+    option: Annotated[
+        list[str] | None, typer.Option(help="An option of PS3.15 E.3 in kebab-case; may be given again.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write one JSON object a file there, without any value.")] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """De-identify a folder by the basic profile of PS3.15; ends with 3 when some files were refused.
+    """De-identify a folder by the basic profile of PS3.15 and options; ends with 3 when some files were refused.
 
     Pseudonyms are kept in the vault of the data folder, which is made when it is not there.
     """
     caller: Caller = ctx.obj
+    options = options_of(option or ())
     settings = caller.config(data_dir)
     create_data_dir(settings, caller.environ)
     with (
@@ -48,6 +56,7 @@ def dicom(
             source,
             target,
             pseudonyms=VaultPseudonyms(stores.vault),
+            options=options,
             report=report,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )

@@ -63,6 +63,28 @@ def basic_action(tag: int) -> str | None:
 
 
 @cache
+def option_actions() -> Mapping[int, Mapping[str, str]]:
+    """Return by tag what the options do instead of the basic profile: ``K`` keep, ``C`` clean."""
+    return {int(row.pattern, 16): row.options for row in profile_rows() if not set(row.pattern) & set("GX")}
+
+
+@cache
+def safe_private() -> Mapping[tuple[str, int, int], str]:
+    """Return the value representation of safe private attributes, by creator, group and element in its block.
+
+    Only those whose value is a number.
+
+    References
+    ----------
+    DICOM PS3.15, table E.3.10-1
+    """
+    return {
+        (row["creator"], int(row["group"], 16), int(row["element"], 16)): row["vr"]
+        for row in _rows("ps3.15-table-e.3.10-1.csv")
+    }
+
+
+@cache
 def image_types() -> Mapping[int, tuple[str, str]]:
     """Return the strictest type that an attribute has in the image IODs: in the dataset itself, and in items.
 

@@ -195,3 +195,38 @@ def test_decoders_still_read_a_blanked_frame() -> None:
     assert CANARY not in out
     before, after = (np.asarray(Image.open(io.BytesIO(f))) for f in (frame, out))
     assert (before == after).all()
+
+
+@pytest.mark.parametrize("where", ["segment", "end"])
+def test_what_an_rle_frame_holds_beside_its_pixels_is_blanked(where: str) -> None:
+    dataset = image("CR", NumberOfFrames=1)
+    pixels = dataset.pixel_array
+    dataset.compress("1.2.840.10008.1.2.5", generate_instance_uid=False)
+    [frame] = generate_frames(dataset.PixelData, number_of_frames=1)
+    count, *offsets = np.frombuffer(frame[:64], "<u4").tolist()
+    hidden = CANARY + b"\0"
+    if where == "segment":  # between the two segments
+        frame = frame[: offsets[1]] + hidden + frame[offsets[1] :]
+        offsets[1] += len(hidden)
+    else:
+        frame += hidden
+    assert count == 2
+    frame = np.array([count, *offsets], "<u4").tobytes() + frame[64:]
+    after = deidentified(with_frames([frame], "1.2.840.10008.1.2.5"))
+    assert CANARY not in after.PixelData
+    assert np.array_equal(after.pixel_array, pixels)
+
+
+@pytest.mark.parametrize(
+    ("signed", "given", "kept"),
+    [
+        (0, [0x8005, 0x0FFF, 0xF000, 1], [5, 0xFFF, 0, 1]),
+        (1, [0xF800, 0x07FF, 0x0800, 0x8005], [0xF800, 0x7FF, 0xF800, 5]),
+        (1, [0xFFFF, 0x07FF, 0x0FFF, 0x0005], [0xFFFF, 0x7FF, 0xFFF, 5]),
+    ],
+    ids=["unsigned", "signed", "sign-extended-or-not"],
+)
+def test_values_beside_the_stored_bits_are_cleared(signed: int, given: list[int], kept: list[int]) -> None:
+    dataset = image("CR", Rows=2, Columns=2, BitsAllocated=16, BitsStored=12, HighBit=11, PixelRepresentation=signed)
+    dataset.PixelData = np.array(given, "<u2").tobytes()
+    assert np.frombuffer(deidentified(part10(dataset)).PixelData, "<u2").tolist() == kept

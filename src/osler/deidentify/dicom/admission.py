@@ -1,7 +1,7 @@
 """What is let through, and what waits for a person, decided from the header alone.
 
-Until pixels are cleaned, an image that may show text, a document and a drawing cannot be made safe by rule. A SOP class
-that is not in the table is not known to be safe, so it waits too.
+An image that may show text, a document and a drawing are safe only under the options of PS3.15 that clean them, or once
+a person has looked. A SOP class that is not in the table is not known to be safe, so it waits too.
 
 References
 ----------
@@ -9,8 +9,9 @@ DICOM PS3.4 B.5 (SOP classes), PS3.3 C.7.6.1.1.2 (Image Type), C.8.6.1 (Conversi
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from osler.deidentify.dicom.options import NONE, Option, Options
 from osler.errors import DeidentificationRefused
 from osler.standards.dicom import MODALITY, SOP_CLASS_UID, Pixels
 
@@ -60,9 +61,10 @@ REFUSED_FAMILIES: Mapping[str, tuple[str, str]] = {
     "3": ("ultrasound", "ultrasound images usually show the patient's name"),
     "6": ("ultrasound", "ultrasound images usually show the patient's name"),
     "7": ("secondary-capture", "a secondary capture may show anything that was on a screen"),
+    "30": ("derived-object", "parametric maps carry labels in free text"),
     "9": ("waveform", "waveforms carry annotations in free text"),
     "11": ("presentation-state", "a presentation state carries annotations in free text"),
-    "66": ("derived-object", "raw and derived objects are not covered by the rules yet"),
+    "66": ("derived-object", "segmentations, registrations and raw data carry labels in free text"),
     "77": ("visible-light", "photographs may show a face, a label or a name"),
     "88": ("structured-report", "a report is free text"),
     "104": ("encapsulated-document", "a document cannot be looked into"),
@@ -77,11 +79,29 @@ REFUSED_MODALITIES: Mapping[str, str] = {
 }
 """Modalities (0008,0060) that wait even under an image SOP class that is let through."""
 
+REVIEWABLE: frozenset[str] = frozenset(
+    {"burned-in-annotation", "screen-capture", "secondary-capture", "ultrasound", "visible-light"}
+)
+"""Rules that refuse for what the pixels may show; a person who has looked at them may decide otherwise."""
+
+_PIXELS = frozenset({Option.CLEAN_PIXEL_DATA})
+_TEXT = frozenset({Option.CLEAN_DESCRIPTORS})
+LIFTED: Mapping[str, Options] = {
+    **dict.fromkeys(REVIEWABLE | {"embedded-overlay"}, _PIXELS),
+    "waveform": _TEXT,
+    "derived-object": _TEXT,
+    "radiotherapy": _TEXT,
+    "encapsulated-document": _TEXT,
+    "presentation-state": _TEXT | {Option.CLEAN_GRAPHICS},
+    "structured-report": _TEXT | {Option.CLEAN_STRUCTURED_CONTENT},
+}
+"""The options that together make safe what a rule refuses."""
+
 _SCREEN_TYPE = re.compile(rb"SCREEN|SAVE|CAPTURE|REPORT|DOSE[_ ]?INFO|PATIENT[_ ]?PROT")
 _SCREEN_SERIES = re.compile(rb"screen ?(save|shot|cap)|secondary ?capture|dose ?(report|info)|patient ?protocol", re.I)
 
 
-def admit(values: Mapping[int, bytes], pixels: Pixels) -> None:
+def admit(values: Mapping[int, bytes], pixels: Pixels, *, options: Options = NONE, reviewed: bool = False) -> None:
     """Let an instance through, or refuse it.
 
     Parameters
@@ -90,37 +110,45 @@ def admit(values: Mapping[int, bytes], pixels: Pixels) -> None:
         Attributes of the dataset itself: those of :data:`READ` and of the overlay groups 60xx.
     pixels : Pixels
         How its transfer syntax carries pixel data.
+    options : frozenset of Option
+        Those in force; what they make safe is let through.
+    reviewed : bool
+        A person has looked at the pixels and answers for them: the rules of :data:`REVIEWABLE` do not refuse.
 
     Raises
     ------
     DeidentificationRefused
         With the rule and a reason that quotes nothing.
     """
-    _admit_kind(_text(values, SOP_CLASS_UID), _text(values, MODALITY))
+    for rule, reason in _refusals(values, pixels):
+        lifts = LIFTED.get(rule)
+        if not (reviewed and rule in REVIEWABLE) and not (lifts and lifts <= options):
+            hint = f"; {' with '.join(sorted(lifts))} would clean it" if lifts else ""
+            raise DeidentificationRefused(rule, reason + hint)
+
+
+def _refusals(values: Mapping[int, bytes], pixels: Pixels) -> Iterator[tuple[str, str]]:
+    yield from _kind_refusals(_text(values, SOP_CLASS_UID), _text(values, MODALITY))
     if pixels in (Pixels.VIDEO, Pixels.REFERENCED, Pixels.JPEG_XL):
-        raise DeidentificationRefused(
-            "transfer-syntax", "video, referenced pixel data and JPEG XL cannot be looked into"
-        )
+        yield "transfer-syntax", "video, referenced pixel data and JPEG XL cannot be looked into"
     if _text(values, BURNED_IN_ANNOTATION) not in ("", "NO"):
-        raise DeidentificationRefused("burned-in-annotation", "the image says that text may be burned into it")
+        yield "burned-in-annotation", "the image says that text may be burned into it"
     if _text(values, CONVERSION_TYPE) not in ("", "SYN"):
-        raise DeidentificationRefused("secondary-capture", "the image was captured or digitised from somewhere else")
+        yield "secondary-capture", "the image was captured or digitised from somewhere else"
     if _SCREEN_TYPE.search(values.get(IMAGE_TYPE, b"").upper()) or _SCREEN_SERIES.search(
         values.get(SERIES_DESCRIPTION, b"")
     ):
-        raise DeidentificationRefused("screen-capture", "the image says that it is a screen capture or a dose report")
+        yield "screen-capture", "the image says that it is a screen capture or a dose report"
     if any(_is_embedded(tag, value) for tag, value in values.items()):
-        raise DeidentificationRefused("embedded-overlay", "an overlay is drawn into unused bits of the pixels")
+        yield "embedded-overlay", "an overlay is drawn into unused bits of the pixels"
 
 
-def _admit_kind(sop_class_uid: str, modality: str) -> None:
+def _kind_refusals(sop_class_uid: str, modality: str) -> Iterator[tuple[str, str]]:
     suffix = sop_class_uid.removeprefix(_STORAGE) if sop_class_uid.startswith(_STORAGE) else ""
     if suffix not in IMAGES:
-        raise DeidentificationRefused(
-            *REFUSED_FAMILIES.get(suffix.split(".")[0], ("unknown-sop-class", "no rule covers this SOP class"))
-        )
+        yield REFUSED_FAMILIES.get(suffix.split(".")[0], ("unknown-sop-class", "no rule covers this SOP class"))
     if modality in REFUSED_MODALITIES:
-        raise DeidentificationRefused(REFUSED_MODALITIES[modality], "images of this modality usually show text")
+        yield REFUSED_MODALITIES[modality], "images of this modality usually show text"
 
 
 def _is_embedded(tag: int, value: bytes) -> bool:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
+from osler.deidentify.coding import is_unit
 from osler.domain.codes import Code
 
 UNKNOWN = Code("261665006", "SCT", "Unknown")
@@ -26,6 +27,9 @@ _VALUES: Mapping[str, re.Pattern[str]] = {
 }
 """Forms of codes that the standard's context groups need not know. A scheme whose codes look like any short number or
 word (DCM, FMA, MDC, UCUM) has none here: of it only known codes are let through."""
+
+_LOCAL = re.compile(r"[A-Z]{0,3}[-._]?[0-9]{1,4}")
+_SCHEME = re.compile(r"99[A-Z0-9_]{1,14}|DCM|MDC|FMA|IBSI|I10|I9|I10P|C4|HPC")
 
 _VERHOEFF = tuple(
     tuple(
@@ -56,6 +60,14 @@ def safe_code(value: bytes, scheme: bytes) -> Code:
     if meaning is None and not _has_form(code, designator):
         return UNKNOWN
     return Code(code, designator, meaning or code)
+
+
+def is_local(value: bytes, scheme: bytes) -> bool:
+    """Whether a code that the standard does not know is too short to name anybody, or a unit of measurement."""
+    code, designator = (raw.decode("ascii", "replace").strip(" \0") for raw in (value, scheme))
+    if designator == "UCUM":
+        return is_unit(code)
+    return _LOCAL.fullmatch(code) is not None and _SCHEME.fullmatch(designator) is not None
 
 
 def _has_form(code: str, designator: str) -> bool:

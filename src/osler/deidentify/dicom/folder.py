@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from osler.deidentify.dicom.instance import PreparedInstance, Pseudonyms, SafeInstance
+from osler.deidentify.dicom.options import Options, options_of
 from osler.errors import ConfigError, DeidentificationRefused, InputRejected, StorageBusy, StorageFull
 
 MAX_FILE_BYTES = 2 << 30
@@ -78,10 +79,11 @@ def deidentify_folder(
     target: Path,
     *,
     pseudonyms: Pseudonyms,
+    options: Iterable[str] = (),
     report: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> FolderSummary:
-    """De-identify every file under a folder by the basic profile.
+    """De-identify every file under a folder by the basic profile and options.
 
     Parameters
     ----------
@@ -91,6 +93,8 @@ def deidentify_folder(
         Gets ``<study>/<series>/<instance>.dcm``, named by pseudonymous UIDs; a second file of one instance gets ``-2``
         and so on. Made when it is not there.
     pseudonyms : Pseudonyms
+    options : iterable of str
+        Names of options of PS3.15 E.3.
     report : Path, optional
         Gets one JSON object a line for each file: ``number`` in the order of the sorted paths, ``sha256`` of the input,
         ``outcome`` (de-identified, refused, failed), then ``output`` and ``actions``, or ``rule`` and ``reason``. It
@@ -101,17 +105,18 @@ def deidentify_folder(
     Raises
     ------
     ConfigError
-        If source and target overlap.
+        If source and target overlap, or an option is unknown, excludes another, or needs what is not installed.
     StorageFull, StorageBusy
         If the output cannot be written.
     """
     if target.resolve().is_relative_to(source.resolve()) or source.resolve().is_relative_to(target.resolve()):
         raise ConfigError("the folders to read and to write overlap")
+    wanted = options_of(options)
     paths = sorted(_files(source))
     summary = FolderSummary()
     output = _Output(target)
     with _writing(), report.open("w", encoding="utf-8") if report else nullcontext() as lines:
-        for batch in _batches(_take(paths)):
+        for batch in _batches(_take(paths, wanted)):
             pseudonyms.prefetch(list(dict.fromkeys(i for t in batch if t.prepared for i in t.prepared.identities)))
             for taken in batch:
                 line = _finish(taken, output, pseudonyms)
@@ -128,7 +133,7 @@ def _files(source: Path) -> Iterator[Path]:
         yield from (path for path in (Path(folder, name) for name in names) if path.is_file() and not path.is_symlink())
 
 
-def _take(paths: Iterable[Path]) -> Iterator[tuple[_Taken, int]]:
+def _take(paths: Iterable[Path], options: Options) -> Iterator[tuple[_Taken, int]]:
     """Yield each file, prepared, with its size."""
     for number, path in enumerate(paths, start=1):
         try:
@@ -139,13 +144,13 @@ def _take(paths: Iterable[Path]) -> Iterator[tuple[_Taken, int]]:
         except OSError:
             yield _Taken(number, "", outcome="failed", rule="unreadable", reason="the file cannot be read"), 0
             continue
-        yield _prepare(number, content), len(content)
+        yield _prepare(number, content, options), len(content)
 
 
-def _prepare(number: int, content: bytes) -> _Taken:
+def _prepare(number: int, content: bytes, options: Options) -> _Taken:
     sha256 = hashlib.sha256(content).hexdigest()
     try:
-        return _Taken(number, sha256, PreparedInstance(content))
+        return _Taken(number, sha256, PreparedInstance(content, options=options))
     except DeidentificationRefused as refused:
         return _Taken(number, sha256, outcome="refused", rule=refused.rule, reason=str(refused))
     except InputRejected as rejected:
@@ -169,7 +174,12 @@ def _finish(taken: _Taken, output: _Output, pseudonyms: Pseudonyms) -> Mapping[s
     line: dict[str, Any] = {"number": taken.number, "sha256": taken.sha256, "outcome": taken.outcome}
     if taken.prepared is None:
         return line | {"rule": taken.rule, "reason": taken.reason}
-    safe = taken.prepared.finish(pseudonyms)
+    try:
+        safe = taken.prepared.finish(pseudonyms)
+    except DeidentificationRefused as refused:  # the pixels, which are looked at last
+        return line | {"outcome": "refused", "rule": refused.rule, "reason": str(refused)}
+    except InputRejected as rejected:
+        return line | {"outcome": "failed", "rule": "malformed", "reason": str(rejected)}
     return line | {"output": output.write(safe), "actions": safe.actions}
 
 

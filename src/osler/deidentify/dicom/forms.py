@@ -18,7 +18,8 @@ BODY_PART_EXAMINED = 0x00180015
 LUT_DATA = 0x00283006
 OFFSET_TABLES = frozenset({0x7FE00001, 0x7FE00002})
 PALETTES = frozenset({0x00281201, 0x00281202, 0x00281203, 0x00281204, 0x00281221, 0x00281222, 0x00281223})
-BINARY = frozenset({LUT_DATA, *OFFSET_TABLES, *PALETTES})
+WAVEFORMS = frozenset({0x54001010, 0x5400100A, 0x54000110, 0x54000112})
+BINARY = frozenset({LUT_DATA, *OFFSET_TABLES, *PALETTES, *WAVEFORMS})
 """Attributes of a byte-string value representation that hold numbers of the image and nothing else."""
 
 REMOVED = frozenset(
@@ -92,6 +93,9 @@ KNOWN_TEXT: Mapping[int, re.Pattern[bytes]] = {
     0x00281055: re.compile(  # Window Center & Width Explanation
         rb"(?i:((NORMAL|HARDER|SOFTER|LUNG|BONE|BRAIN|SOFT TISSUE|ABDOMEN|MEDIASTINUM|WINDOW\d?|ALGO\d?)[ \0]*\\?)*)"
     ),
+    0x00420012: _words(  # MIME Type of Encapsulated Document
+        *("application/pdf", "text/xml", "model/stl", "model/obj", "model/mtl", "application/hl7-cda[+]xml")
+    ),
     0x00283004: _words("OD", "HU", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT"),  # Modality LUT Type
 }
 """Attributes of a text value representation, with the values that are kept."""
@@ -121,8 +125,13 @@ _DUMMIES: Mapping[str, bytes] = {
 }
 
 
-def dummy(vr: str) -> bytes:
-    """Return a value that is valid for a value representation and stands for nothing."""
+VERIFICATION_FLAG = 0x0040A493
+
+
+def dummy(vr: str, tag: int = 0) -> bytes:
+    """Return a value that is valid for a value representation (of an attribute) and stands for nothing."""
+    if tag == VERIFICATION_FLAG:  # whoever verified the document is not named any more (PS3.3 C.17.2)
+        return b"UNVERIFIED"
     return _DUMMIES.get(vr, b"UNKNOWN")
 
 
@@ -166,6 +175,29 @@ _MORE_BODY_WORDS = frozenset(
 )
 
 
+OBJECT_WORDS = frozenset(
+    (
+        *("CONTAINER", "TEXT", "NUM", "CODE", "DATETIME", "DATE", "TIME", "UIDREF", "PNAME", "IMAGE", "WAVEFORM"),
+        *("COMPOSITE", "SCOORD", "SCOORD3D", "TCOORD", "TABLE", "CONTAINS", "HAS", "OBS", "CONTEXT", "ACQ", "CONCEPT"),
+        *("MOD", "PROPERTIES", "INFERRED", "FROM", "SELECTED", "SEPARATE", "CONTINUOUS", "COMPLETE", "PARTIAL"),
+        *("FINAL", "PRELIM", "DCMR", "POINT", "MULTIPOINT", "POLYLINE", "CIRCLE", "ELLIPSE", "ELLIPSOID", "POLYGON"),
+        *("INTERPOLATED", "PIXEL", "DISPLAY", "MATRIX", "SLIDE", "VOLUME", "FRAME", "MULTISEGMENT", "SEGMENT", "BEGIN"),
+        *("BINARY", "FRACTIONAL", "LABELMAP", "PROBABILITY", "OCCUPANCY", "AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"),
+        *("PRESENTATION", "TRUE", "SIZE", "SCALE", "FIT", "MAGNIFY", "CLOSED", "OPEN", "PLANAR", "NONPLANAR", "XOR"),
+        *("PTV", "CTV", "GTV", "ORGAN", "EXTERNAL", "AVOIDANCE", "BOLUS", "CAVITY", "CONTROL", "DOSE", "REGION"),
+        *("FIXATION", "MARKER", "ISOCENTER", "REGISTRATION", "SUPPORT", "TREATED", "IRRAD", "CONTRAST", "AGENT"),
+        *("PATIENT", "DEVICE", "BEAM", "FRACTION", "PHYSICAL", "EFFECTIVE", "ERROR", "GY", "RELATIVE", "CURATIVE"),
+        *("PALLIATIVE", "PROPHYLACTIC", "VERIFICATION", "PHOTON", "ELECTRON", "PROTON", "NEUTRON", "STATIC", "DYNAMIC"),
+        *("TREATMENT", "SETUP", "PLAN", "ORIGINAL", "DERIVED", "RIGID", "AFFINE", "RTPLAN", "RTSTRUCT", "RTDOSE"),
+        *("RTIMAGE", "RTRECORD", "SEG", "KO", "PR", "SR", "REG", "FID", "RWV", "ECG", "HD", "EPS", "DOC", "SC", "US"),
+        *("M3D", "OT", "PLAQUE", "SURFACE", "MULTIPLEXED", "BASELINE", "HEART", "RATE", "CM", "MM", "ASYMX", "ASYMY"),
+        *("X", "Y", "MLCX", "MLCY", "NONE", "WEDGE", "CW", "CC", "SAD", "HFS", "HFP", "FFS", "FFP", "APPROVED"),
+        *("UNAPPROVED", "REJECTED", "LEFT", "RIGHT", "CENTER", "TOP", "BOTTOM", "NORMAL", "FILLED", "YES", "NO"),
+    )
+)
+"""Words of the code strings of objects that are no images (PS3.3 A.33, A.35, A.51, C.8.8, C.17, C.18)."""
+
+
 def _spells(value: bytes) -> bool:
     """Whether the bytes of binary numbers are letters from the first to the last: a text in the place of numbers."""
     return _LETTERS.fullmatch(value) is not None
@@ -177,7 +209,8 @@ def is_code(value: bytes) -> bool:
     if not _CODE_STRING.fullmatch(value):
         return False
     words = re.split("[ _]+", value.decode("ascii").strip(" _\0"))
-    return all(not w or w in code_words() or w in body_parts() or _SHORT_CODE.fullmatch(w) for w in words)
+    known = (code_words(), body_parts(), OBJECT_WORDS)
+    return all(not w or any(w in some for some in known) or _SHORT_CODE.fullmatch(w) for w in words)
 
 
 def _is_integers(value: bytes) -> bool:

@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from struct import Struct
 
+import numpy as np
+
 from osler.deidentify.dicom.codestream import metadata_spans
+from osler.deidentify.dicom.run_length import idle_spans
 from osler.errors import DeidentificationRefused, Malformed
 from osler.standards.dicom import EncodedDataset, Pixels
 from osler.standards.dicom_stream import EXPLICIT_LITTLE_ENDIAN, Kind, Token, fragments
@@ -15,18 +18,28 @@ NUMBER_OF_FRAMES = 0x00280008
 ROWS = 0x00280010
 COLUMNS = 0x00280011
 BITS_ALLOCATED = 0x00280100
-READ = frozenset({SAMPLES_PER_PIXEL, PHOTOMETRIC_INTERPRETATION, NUMBER_OF_FRAMES, ROWS, COLUMNS, BITS_ALLOCATED})
+BITS_STORED = 0x00280101
+HIGH_BIT = 0x00280102
+PIXEL_REPRESENTATION = 0x00280103
+READ = frozenset(
+    {
+        *(SAMPLES_PER_PIXEL, PHOTOMETRIC_INTERPRETATION, NUMBER_OF_FRAMES, ROWS, COLUMNS),
+        *(BITS_ALLOCATED, BITS_STORED, HIGH_BIT, PIXEL_REPRESENTATION),
+    }
+)
 """Attributes of the dataset that :func:`pixel_data` looks at."""
 
 _BEGINNINGS = {Pixels.JPEG: b"\xff\xd8\xff", Pixels.JPEG_LS: b"\xff\xd8\xff", Pixels.JPEG_2000: b"\xff\x4f\xff\x51"}
 _OFFSET = Struct("<I")
+_CHUNK = 1 << 20
 
 
 def pixel_data(dataset: EncodedDataset, token: Token, values: Mapping[int, bytes]) -> Iterator[bytes | memoryview]:
     """Yield the element Pixel Data (7FE0,0010) in pieces, as views of the input wherever nothing changes.
 
-    What native pixel data has beyond the size that the header gives is cut off. In compressed frames comments,
-    application data and what follows the end are blanked. Data shorter than the header says is passed on as it is.
+    What native pixel data has beyond the size that the header gives is cut off, and what stands beside the stored bits,
+    as retired overlays do (PS3.5 8.1.2), is cleared. In compressed frames comments, application data and what follows
+    the end are blanked. Data shorter than the header says is passed on as it is.
 
     Parameters
     ----------
@@ -48,47 +61,82 @@ def pixel_data(dataset: EncodedDataset, token: Token, values: Mapping[int, bytes
     view = memoryview(dataset.data)
     if token.kind is Kind.FRAGMENTS:
         yield view[token.start : token.value]
-        yield from _fragments(dataset, token, view)
+        yield from _fragments(dataset, token, view, _number(values, ROWS) * _number(values, COLUMNS))
         return
     size = native_bytes(values, big_endian=token.encoding.big_endian)
     length = token.end - token.value
-    if not 0 < size < length:
-        yield view[token.start : token.end]
-        return
-    yield token.encoding.header(token.tag, token.vr, size + size % 2)
-    yield view[token.value : token.value + size]
-    yield b"\0" * (size % 2)
+    kept = size if 0 < size < length else length
+    if kept == length:
+        yield view[token.start : token.value]
+    else:
+        yield token.encoding.header(token.tag, token.vr, kept + kept % 2)
+    yield from _stored_bits(view[token.value : token.value + kept], values, big_endian=token.encoding.big_endian)
+    if kept != length:
+        yield b"\0" * (kept % 2)
 
 
 def native_bytes(values: Mapping[int, bytes], *, big_endian: bool) -> int:
     """Return how many bytes native pixel data has by its header (PS3.5 8.1.1), 0 when the header does not say."""
-
-    def number(tag: int) -> int:
-        return int.from_bytes(values.get(tag, b""), "big" if big_endian else "little")
-
     text = values.get(NUMBER_OF_FRAMES, b"").strip(b" \0")
     frames = int(text) if text.isdigit() and len(text) <= 12 else 1
-    bits = number(ROWS) * number(COLUMNS) * number(SAMPLES_PER_PIXEL) * number(BITS_ALLOCATED) * frames
+    bits = frames
+    for tag in (ROWS, COLUMNS, SAMPLES_PER_PIXEL, BITS_ALLOCATED):
+        bits *= _number(values, tag, big_endian=big_endian)
     if values.get(PHOTOMETRIC_INTERPRETATION, b"").strip(b" \0") == b"YBR_FULL_422":
         bits = bits * 2 // 3
     return (bits + 7) // 8
 
 
-def _fragments(dataset: EncodedDataset, token: Token, view: memoryview) -> Iterator[bytes | memoryview]:
+def _number(values: Mapping[int, bytes], tag: int, *, big_endian: bool = False) -> int:
+    return int.from_bytes(values.get(tag, b""), "big" if big_endian else "little")
+
+
+def _stored_bits(view: memoryview, values: Mapping[int, bytes], *, big_endian: bool) -> Iterator[bytes | memoryview]:
+    """Yield native pixels without what stands beside the stored bits; of signed ones the sign may be extended."""
+    allocated, stored, high, signed = (
+        _number(values, tag, big_endian=big_endian)
+        for tag in (BITS_ALLOCATED, BITS_STORED, HIGH_BIT, PIXEL_REPRESENTATION)
+    )
+    fits = 0 < stored <= high + 1 <= allocated and stored < allocated and len(view) % (allocated // 8 or 1) == 0
+    if allocated not in (8, 16, 32) or not fits or (big_endian and allocated == 8):
+        yield view
+        return
+    pixels = np.frombuffer(view, np.dtype(f"{'>' if big_endian else '<'}u{allocated // 8}"))
+    above = (1 << allocated) - (1 << high + 1)
+    inside = (1 << high + 1) - (1 << high + 1 - stored)
+    sign = 1 << high if signed else 0
+    for start in range(0, len(pixels), _CHUNK):
+        chunk = pixels[start : start + _CHUNK]
+        extended = np.where(chunk & sign, above, 0) if signed else 0
+        beside = chunk & ~np.array(inside, chunk.dtype)
+        if not np.any(beside) or np.all((beside == 0) | (beside == extended)):
+            yield view[start * chunk.itemsize : (start + len(chunk)) * chunk.itemsize]
+        else:
+            yield (chunk & inside | extended).astype(chunk.dtype).tobytes()
+
+
+def _fragments(dataset: EncodedDataset, token: Token, view: memoryview, size: int) -> Iterator[bytes | memoryview]:
     items = list(fragments(dataset.data, token.value, token.end, EXPLICIT_LITTLE_ENDIAN))
     if not items:
         raise Malformed("encapsulated pixel data has no offset table")
     _check_offset_table(dataset.data, *items[0], token.end - items[0][1])
     at = token.value
-    for start, stop in _blanks(dataset.data, items[1:], dataset.syntax.pixels):
+    for start, stop in _blanks(dataset.data, items[1:], dataset.syntax.pixels, size):
         yield view[at:start]
         yield bytes(stop - start)
         at = stop
     yield view[at : token.end]
 
 
-def _blanks(data: bytes, items: list[tuple[int, int]], kind: Pixels) -> Iterator[tuple[int, int]]:
-    """Yield the spans of all frames that are to be blanked; a frame may be spread over several fragments."""
+def _blanks(data: bytes, items: list[tuple[int, int]], kind: Pixels, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the spans of all frames that are to be blanked; a frame may be spread over several fragments.
+
+    A frame of RLE may not be spread (PS3.5 A.4.2).
+    """
+    if kind is Pixels.RLE and size:
+        for start, end in items:
+            yield from idle_spans(data, start, end, pixels=size)
+        return
     beginning = _BEGINNINGS.get(kind)
     if beginning is None:
         return

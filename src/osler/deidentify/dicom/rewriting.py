@@ -5,14 +5,28 @@ written with undefined length, so that nothing has to be counted.
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydicom.datadict import keyword_for_tag
 
-from osler.deidentify.dicom.coded import UNKNOWN, safe_code
+from osler.deidentify.dicom.coded import UNKNOWN, is_local, safe_code
+from osler.deidentify.dicom.dates import moved
 from osler.deidentify.dicom.forms import BODY_PART_EXAMINED, dummy, is_code, is_harmless
+from osler.deidentify.dicom.options import KEEP_TEXT, NONE, Option, Options
+from osler.deidentify.dicom.pieces import (
+    CODE_MEANING,
+    CODE_VALUE,
+    CODING_SCHEME_DESIGNATOR,
+    Dated,
+    Piece,
+    Unclean,
+    Waiting,
+    coded_item,
+    sequence,
+)
+from osler.deidentify.dicom.private import SafePrivate
 from osler.deidentify.dicom.profile import Action, Rule, rule
+from osler.deidentify.dicom.retained import retained
 from osler.domain.codes import Code
 from osler.domain.identifiers import Identity, PseudonymKind
 from osler.standards.dicom import (
@@ -29,34 +43,18 @@ from osler.standards.dicom_stream import (
     PIXEL_DATA,
     SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
-    Encoding,
     Kind,
     Token,
     walk,
 )
 
 PATIENT_NAME = 0x00100010
-CODE_VALUE, CODING_SCHEME_DESIGNATOR, CODE_MEANING = 0x00080100, 0x00080102, 0x00080104
 _CODED = frozenset({CODE_VALUE, CODING_SCHEME_DESIGNATOR, CODE_MEANING})
+ENCAPSULATED_DOCUMENT, ENCAPSULATED_DOCUMENT_LENGTH = 0x00420011, 0x00420015
+_DOCUMENT = frozenset({ENCAPSULATED_DOCUMENT, ENCAPSULATED_DOCUMENT_LENGTH})
+_BY_OPTION = frozenset({Action.KEEP, Action.CLEAN, Action.MOVE})
+_CLEANED = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UT"})
 _OVERLAY_IN_PIXELS = frozenset({0x60000100, 0x60000102})
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Waiting:
-    """An element whose value stands for identities; the vault gives it once the whole instance is known."""
-
-    tag: int
-    vr: str
-    encoding: Encoding
-    values: tuple[Identity | str, ...]
-
-    @property
-    def identities(self) -> Iterator[Identity]:
-        """What the vault is to be asked for."""
-        return (value for value in self.values if isinstance(value, Identity))
-
-
-Piece = bytes | memoryview | Waiting
 
 
 @dataclass(slots=True)
@@ -66,28 +64,6 @@ class _CodeItem:
     place: int | None = None
     value: bytes = b""
     code: Code | None = None
-
-
-def coded_item(code: Code | None, encoding: Encoding) -> bytes:
-    """Encode the item of a code sequence (PS3.3 table 8.8-1a), or an item without elements."""
-    elements = (
-        [
-            (CODE_VALUE, "SH", code.value.encode("ascii")),
-            (CODING_SCHEME_DESIGNATOR, "SH", code.scheme.encode("ascii")),
-            (CODE_MEANING, "LO", code.meaning.encode("ascii")),
-        ]
-        if code
-        else []
-    )
-    content = b"".join(encoding.element(*element) for element in elements)
-    return encoding.header(ITEM, "", len(content)) + content
-
-
-def sequence(tag: int, items: bytes, encoding: Encoding) -> bytes:
-    """Encode a sequence around encoded items."""
-    return b"".join(
-        (encoding.header(tag, "SQ", UNDEFINED_LENGTH), items, encoding.header(SEQUENCE_DELIMITATION, "", 0))
-    )
 
 
 class Rewriter:
@@ -101,6 +77,8 @@ class Rewriter:
         are always there.
     written : list of (tag, piece), ascending
         Elements that the output has instead of what the input has.
+    options : frozenset of Option
+        Options of the profile that are in force.
 
     Attributes
     ----------
@@ -109,9 +87,20 @@ class Rewriter:
     values : dict of tag to raw value
     actions : Counter of clause
     pixel_data : Token or None
+    places : dict of tag to int
+        Where in ``pieces`` the elements of an encapsulated document stand: its bytes and their length.
+    document : bytes
+        The encapsulated document as it came.
     """
 
-    def __init__(self, dataset: EncodedDataset, *, read: frozenset[int], written: list[tuple[int, Piece]]) -> None:
+    def __init__(
+        self,
+        dataset: EncodedDataset,
+        *,
+        read: frozenset[int],
+        written: list[tuple[int, Piece]],
+        options: Options = NONE,
+    ) -> None:
         self.pieces: list[Piece] = []
         self.values: dict[int, bytes] = {}
         self.actions: Counter[str] = Counter()
@@ -125,6 +114,12 @@ class Rewriter:
         self._span = (0, 0)
         self._skipped: int | None = None
         self._codes: list[_CodeItem] = []
+        self._options = options
+        self._character_sets = [b""]
+        self._private = SafePrivate() if Option.RETAIN_SAFE_PRIVATE in options else None
+        self.places: dict[int, int] = {}
+        self.document = b""
+        self.encoding = dataset.syntax.encoding
 
     def run(self) -> None:
         """Walk up to the pixel data; nothing after it is kept (PS3.5 allows signatures and padding there)."""
@@ -150,9 +145,15 @@ class Rewriter:
             self._sequence(token)
         elif token.kind is Kind.ITEM:
             self._codes.append(_CodeItem())
+            self._character_sets.append(self._character_sets[-1])
+            if self._private:
+                self._private.enter()
             self._write(token.encoding.header(ITEM, "", UNDEFINED_LENGTH))
         elif token.kind is Kind.END_OF_ITEM:
             self._codes.pop()
+            self._character_sets.pop()
+            if self._private:
+                self._private.leave()
             self._write(token.encoding.header(ITEM_DELIMITATION, "", 0))
         else:
             self._write(token.encoding.header(SEQUENCE_DELIMITATION, "", 0))
@@ -183,7 +184,7 @@ class Rewriter:
     # ------------------------------------------------------------------------------------------ decisions
 
     def _sequence(self, token: Token) -> None:
-        what = rule(token.tag, nested=token.depth > 0)
+        what = rule(token.tag, nested=token.depth > 0, options=self._options)
         action = Action.REMOVE if token.depth == 0 and token.tag in self._own else what.action
         if action in (Action.CHECK, Action.REPLACE_UID):
             if what.vrs == "SQ" and not (token.vr == "UN" and token.encoding.big_endian):
@@ -198,16 +199,36 @@ class Rewriter:
         if nested and token.tag in _CODED:
             self._coded(token, self._codes[-1])
             return
-        what = rule(token.tag, nested=nested)
+        what = rule(token.tag, nested=nested, options=self._options)
+        if token.tag == SPECIFIC_CHARACTER_SET:
+            self._character_sets[-1] = self._data[token.value : token.end]
         if token.tag == ACCESSION_NUMBER:
             self._accession(token, what)
         elif not nested and token.tag in self._own:
             self.actions[what.clause] += 1
-        elif what.action is Action.REPLACE_UID:
-            self._uids(token, what)
+        elif what.clause == "private" and self._private is not None:
+            self._of_private(token, what, self._private)
+        elif not nested and token.tag in _DOCUMENT and Option.CLEAN_DESCRIPTORS in self._options:
+            self._write(b"")
+            self.places[token.tag] = len(self.pieces) - 1
+            self.encoding = token.encoding
+            if token.tag == ENCAPSULATED_DOCUMENT:
+                self.document = self._data[token.value : token.end]
+        elif what.action in _BY_OPTION:
+            self._by_option(token, what)
         elif what.action is not Action.CHECK:
+            self._by_rule(token, what)
+        else:
+            self._by_form(token, what)
+
+    def _by_rule(self, token: Token, what: Rule) -> None:
+        if what.action is Action.REPLACE_UID:
+            self._uids(token, what)
+        else:
             self._replace(token, what, what.action)
-        elif (vr := self._vr(token, what)) == "UI":
+
+    def _by_form(self, token: Token, what: Rule) -> None:
+        if (vr := self._vr(token, what)) == "UI":
             self._uids(token, what)
         elif vr and is_harmless(token.tag, vr, self._data[token.value : token.end], most=what.most):
             self._keep(token)
@@ -215,6 +236,34 @@ class Rewriter:
             self._codes_of(token, what)
         else:
             self._replace(token, what, what.otherwise)
+
+    def _by_option(self, token: Token, what: Rule) -> None:
+        """Keep, clean or move a value as an option says; where that cannot be done, as its type demands."""
+        vr, raw = self._vr(token, what), self._data[token.value : token.end]
+        if what.action is Action.KEEP and vr:
+            kept = retained(token.tag, vr, raw)
+            if kept is not None:
+                self.actions[what.clause] += 1
+                self._write(token.encoding.element(token.tag, vr, kept))
+                return
+        elif what.action is Action.MOVE and vr and moved(raw, vr, -1) is not None:
+            self.actions[what.clause] += 1
+            self._write(Dated(token.tag, vr, token.encoding, raw))
+            return
+        elif what.action is Action.CLEAN and vr in _CLEANED:
+            self.actions[what.clause] += 1
+            otherwise = {Action.EMPTY: b"", Action.DUMMY: dummy(vr)}.get(what.otherwise)
+            self._write(Unclean(token.tag, vr, token.encoding, raw, self._character_sets[-1], otherwise))
+            return
+        self._replace(token, what, what.otherwise)
+
+    def _of_private(self, token: Token, what: Rule, private: SafePrivate) -> None:
+        value = self._data[token.value : token.end]
+        vr = private.vr_of(token.tag, value) if token.kind is Kind.ELEMENT and not token.encoding.big_endian else ""
+        if vr and token.vr in (vr, "UN") and (vr == "LO" or is_harmless(token.tag, vr, value)):
+            self._write(token.encoding.element(token.tag, vr, value))
+        else:
+            self._replace(token, what, Action.REMOVE)
 
     def _codes_of(self, token: Token, what: Rule) -> None:
         """Keep the values of a code string that are the standard's; another one loses its place to a dummy."""
@@ -246,7 +295,7 @@ class Rewriter:
             item = coded_item(UNKNOWN if _is_code_sequence(token.tag) else None, token.encoding)
             self._write(sequence(token.tag, item, token.encoding))
         elif action is Action.DUMMY:
-            self._write(token.encoding.element(token.tag, vr, dummy(vr)))
+            self._write(token.encoding.element(token.tag, vr, dummy(vr, token.tag)))
 
     def _accession(self, token: Token, what: Rule) -> None:
         text = read_identifier(self._data[token.value : token.end], self.values.get(SPECIFIC_CHARACTER_SET, b""))
@@ -273,15 +322,25 @@ class Rewriter:
             item.place, item.value = len(self.pieces) - 1, raw
         elif token.tag == CODING_SCHEME_DESIGNATOR:
             item.code = safe_code(item.value, raw)
-            value = token.encoding.element(CODE_VALUE, "SH", item.code.value.encode("ascii"))
+            if item.code is UNKNOWN and self._options & KEEP_TEXT and is_local(item.value, raw):
+                value, scheme = (part.decode("ascii").strip(" \0") for part in (item.value, raw))
+                item.code = Code(value, scheme, meaning="")
+            element = token.encoding.element(CODE_VALUE, "SH", item.code.value.encode("ascii"))
             if item.place is None:
-                self._write(value)
+                self._write(element)
             else:
-                self.pieces[item.place] = value
+                self.pieces[item.place] = element
             self._write(token.encoding.element(token.tag, "SH", item.code.scheme.encode("ascii")))
             self.actions["unknown-code"] += item.code is UNKNOWN
         elif item.code is not None:
             meaning = item.code.meaning.encode("ascii")
+            if item.code.meaning in ("", item.code.value) and self._options & KEEP_TEXT:
+                self.actions["code-meaning"] += 1
+                stands_in = item.code.value.encode("ascii")
+                self._write(
+                    Unclean(token.tag, "LO", token.encoding, raw, self._character_sets[-1], otherwise=stands_in)
+                )
+                return
             self.actions["code-meaning"] += meaning != raw.rstrip(b" \0")
             self._write(token.encoding.element(token.tag, "LO", meaning))
 
