@@ -11,7 +11,7 @@ setup: $(READY)
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]' --editable examples/plugins/exposure
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' --editable examples/plugins/exposure --editable examples/plugins/employee-badge
 	touch $(READY)
 
 demo: setup            ## a real study through the whole flow, on this machine

@@ -49,6 +49,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("dimse.idle_s", 60, "An association without traffic is ended after this time, seconds."),
     Setting("study.quiet_s", 3.0, "A study is complete when nothing of it came for this time, seconds."),
     Setting("study.force_s", 900.0, "A study is complete at the latest this time after its first instance, seconds."),
+    Setting(
+        "deidentify.options", ["clean-descriptors", "clean-structured-content", "clean-graphics"], "Options of PS3.15."
+    ),
     Setting("storage.database", "sqlite", "sqlite (a file in the data folder) or postgresql://user@host/database."),
     Setting("storage.blobs", "folder", "folder (in the data folder) or the path of another folder."),
     Setting("storage.min_free_mb", 512, "Nothing more is taken when the disk has less room than this, MB."),
@@ -79,6 +82,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("alert.max_escalations", 5, "How often an alert goes out again."),
     Setting("alert.allowed_hosts", ["127.0.0.1", "localhost"], "Hosts that alerts may be sent to."),
     Setting("audit.checkpoint_s", 10.0, "Time between signed checkpoints outside the database, seconds."),
+    Setting("access.sign_in", False, "People at the terminal sign in (--as) for quarantine and identities."),
     Setting("log.level", "info", "Least severe line that is logged.", choices=("debug", "info", "warning", "error")),
     Setting(
         "log.format", "auto", "auto (text on a terminal, else JSON), text or json.", choices=("auto", "text", "json")

@@ -21,12 +21,12 @@ from sqlalchemy import Connection, select
 from osler.audit import HUB, AuditRecord
 from osler.config import Config
 from osler.deidentify.pseudonyms import VaultPseudonyms
-from osler.deidentify.study import Held, Made, deidentified_study, deidentify_instances
+from osler.deidentify.study import Held, Made, checked_options, deidentified_study, deidentify_instances
 from osler.domain.events import Deidentified, Job, Received, Recorded
 from osler.domain.findings import CaseResult, Inference
 from osler.domain.identifiers import Identity, PseudonymKind
 from osler.domain.states import AgeBand, Priority
-from osler.errors import IntegrityError, Transient
+from osler.errors import IntegrityError, StorageBusy, Transient
 from osler.metrics import Metrics
 from osler.publish.delivery import Publisher
 from osler.record import save
@@ -86,6 +86,7 @@ class Pipeline:
     ) -> None:
         self.stores = stores
         self.config = config
+        self.options = checked_options(config.items("deidentify.options"))
         self.models = tuple(models)
         self.publisher = publisher
         self.owner, self.metrics = runtime.owner, runtime.metrics
@@ -119,6 +120,8 @@ class Pipeline:
 
         def file(connection: Connection) -> studies.FiledInstance:
             filed = studies.file_instance(connection, arrival)
+            if filed.again and not self.stores.identified.exists(staged.ref):
+                raise StorageBusy("the file was discarded while it arrived; send it again")
             if filed.first:
                 self._audit(
                     connection, "study-received", filed.study_id, revision=filed.revision, source=received.source
@@ -184,6 +187,7 @@ class Pipeline:
             fetch=self.stores.identified.get,
             store=self.stores.deidentified.put,
             pseudonyms=pseudonyms,
+            options=self.options,
         ):
             outcomes.append(outcome)
             if self.clock() > renew_at:
@@ -199,15 +203,9 @@ class Pipeline:
         for one in made:
             studies.mark_deidentified(connection, one.instance_id, one.instance)
         for other in held:
-            studies.hold(
-                connection,
-                study_id=claim.study_id,
-                instance_id=other.instance_id,
-                rule=other.rule,
-                reason=other.reason,
-                at=self.clock(),
-            )
-            self._audit(connection, "study-quarantined", claim.study_id, outcome=4, rule=other.rule)
+            refused = studies.Refused(other.instance_id, other.rule, other.reason)
+            if studies.hold_refused(connection, claim, refused, at=self.clock()):
+                self._audit(connection, "study-quarantined", claim.study_id, outcome=4, rule=other.rule)
         row = connection.execute(select(study_table).where(study_table.c.id == claim.study_id)).one()
         identities = {(o.study_instance_uid, o.patient, o.accession) for o in made}
         if len({study_uid for study_uid, _, _ in identities}) > 1 or len({patient for _, patient, _ in identities}) > 1:

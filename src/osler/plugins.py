@@ -10,6 +10,8 @@ destination    ``osler.destinations``        notification: a failure never block
 
 Nothing hooks between arrival and de-identification, and nothing can switch audit off.
 A model's entry point names a callable without arguments that returns a :class:`Model`.
+A recogniser's names one that returns an ``osler.deidentify.text.Recogniser``: its ``spans(document)`` gives
+``osler.deidentify.text.Span`` objects. It runs in the hub's own process, in the identified zone: it sees the text.
 """
 
 from collections.abc import Mapping, Sequence

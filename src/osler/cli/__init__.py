@@ -27,7 +27,7 @@ MODULES: Final[Mapping[str, str]] = {
     "audit": "audit",
     "queue": "queue",
     "outbox": "queue",
-    "quarantine": "queue",
+    "quarantine": "quarantine",
     "alerts": "alerts",
     "keys": "keys",
     "vault": "keys",

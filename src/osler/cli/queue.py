@@ -1,17 +1,16 @@
-"""``osler queue``, ``osler outbox`` and ``osler quarantine``: what waits, and what waits for a person."""
+"""``osler queue`` and ``osler outbox``: what waits."""
 
 from enum import StrEnum
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from osler.audit import AuditRecord
 from osler.cli.caller import Caller, DataDir, Json, emit_table
 from osler.domain.states import DeliveryState, JobState
 from osler.errors import NotFound
 from osler.publish.outbox import Outbox
-from osler.storage.tables import quarantine as quarantine_table
 
 Limit = Annotated[int, typer.Option(min=1, help="Most rows to list.")]
 JobId = Annotated[str, typer.Argument(help="Id of a job, as osler queue list shows it.")]
@@ -38,9 +37,6 @@ def add_commands(app: typer.Typer) -> None:
     deliveries.command("list")(list_deliveries)
     deliveries.command("retry")(retry_delivery)
     app.add_typer(deliveries, name="outbox")
-    held = typer.Typer(help="What could not be made safe by rule.", no_args_is_help=True)
-    held.command("list")(list_quarantine)
-    app.add_typer(held, name="quarantine")
 
 
 def list_jobs(
@@ -145,12 +141,3 @@ def retry_delivery(ctx: typer.Context, delivery: str, data_dir: DataDir = None) 
             )
 
         stores.database.write(change)
-
-
-def list_quarantine(ctx: typer.Context, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """List what is held back from the models, and why."""
-    caller: Caller = ctx.obj
-    with caller.stores(data_dir) as stores, stores.database.read() as connection:
-        found = connection.execute(select(quarantine_table).order_by(quarantine_table.c.created_at)).all()
-    rows = [{"id": r.id, "study": r.study_id, "rule": r.rule, "reason": r.reason, "state": r.state} for r in found]
-    emit_table(rows, as_json)

@@ -7,10 +7,27 @@ from typing import Final
 from osler.deidentify.dicom import PreparedInstance, Pseudonyms
 from osler.domain.events import Deidentified, DeidentifiedInstance
 from osler.domain.states import AgeBand, Priority
-from osler.errors import DeidentificationRefused, InputRejected, IntegrityError, NotFound
+from osler.errors import ConfigError, DeidentificationRefused, InputRejected, IntegrityError, NotFound
+
+OPTIONS: Final = frozenset({"clean-descriptors", "clean-structured-content", "clean-graphics", "clean-pixel-data"})
+"""The options that the flow takes: each lets a model see more, and no identity."""
 
 _BATCH_INSTANCES: Final = 64
 _BATCH_BYTES: Final = 64 << 20
+
+
+def checked_options(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the options for :func:`deidentify_instances`.
+
+    Raises
+    ------
+    ConfigError
+        If one is not for the flow: models need no identity, and UIDs that stay cannot be told from pseudonyms.
+    """
+    options = tuple(names)
+    if not set(options) <= OPTIONS:
+        raise ConfigError(f"deidentify.options: the flow takes {', '.join(sorted(OPTIONS))}")
+    return options
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +52,32 @@ class Made:
 
 
 def deidentify_instances(
-    waiting: Iterable[tuple[str, str]],
+    waiting: Iterable[tuple[str, str, bool]],
     *,
     fetch: Callable[[str], bytes],
     store: Callable[[bytes], str],
     pseudonyms: Pseudonyms,
+    options: Iterable[str] = (),
 ) -> Iterator[Made | Held]:
     """De-identify instances, a batch of bounded size in memory, with one question to the vault for each batch.
 
     Parameters
     ----------
-    waiting : iterable of (instance id, identified blob)
+    waiting : iterable of (instance id, identified blob, whether a person has looked at the pixels)
     fetch : callable
         Reads an identified blob.
     store : callable
         Writes a de-identified blob and returns its reference.
     pseudonyms : Pseudonyms
+    options : iterable of str
+        Some of :data:`OPTIONS`.
     """
     batch: list[tuple[str, PreparedInstance]] = []
     held_bytes = 0
-    for instance_id, blob in waiting:
+    for instance_id, blob, reviewed in waiting:
         try:
             content = fetch(blob)
-            batch.append((instance_id, PreparedInstance(content)))
+            batch.append((instance_id, PreparedInstance(content, options=options, reviewed=reviewed)))
         except (IntegrityError, NotFound):  # one damaged file must not stop the rest for ever
             yield Held(instance_id, "damaged", "the received file is no longer what was received")
         except DeidentificationRefused as refused:
@@ -74,10 +94,17 @@ def deidentify_instances(
 
 def _finish(
     batch: Sequence[tuple[str, PreparedInstance]], store: Callable[[bytes], str], pseudonyms: Pseudonyms
-) -> Iterator[Made]:
+) -> Iterator[Made | Held]:
     pseudonyms.prefetch([identity for _, prepared in batch for identity in prepared.identities])
     for instance_id, prepared in batch:
-        safe = prepared.finish(pseudonyms)
+        try:
+            safe = prepared.finish(pseudonyms)
+        except DeidentificationRefused as refused:  # the pixels, which are looked at last
+            yield Held(instance_id, refused.rule, str(refused))
+            continue
+        except InputRejected as rejected:
+            yield Held(instance_id, "malformed", str(rejected))
+            continue
         made = DeidentifiedInstance(
             safe.sop_instance_uid, safe.series_instance_uid, safe.sop_class_uid, store(safe.content)
         )

@@ -20,6 +20,7 @@ from osler.api.services import Services
 from osler.api.tokens import TokenStore
 from osler.audit import HUB, AuditRecord
 from osler.config import Config, split_address
+from osler.deidentify.recognisers import installed_recognisers
 from osler.errors import ConfigError, OslerError
 from osler.hub.cards import read_hellos, start_of
 from osler.hub.loop import Loop
@@ -63,6 +64,7 @@ class Hub:
             raise ConfigError(f"{wrong}; the roles are {', '.join(ROLES)}")
         self.config = config
         self.stores = stores
+        installed_recognisers()  # a broken one stops the start, not the first text
         self.metrics = Metrics()
         self.broken = threading.Event()
         # Different for each start, and with a beginning by which the next start knows what this one left claimed.

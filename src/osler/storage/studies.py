@@ -7,9 +7,9 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select, update
 
 from osler.domain.events import Deidentified, DeidentifiedInstance
 from osler.domain.states import Priority, StudyState
@@ -18,6 +18,8 @@ from osler.storage.tables import instance, quarantine, study
 
 DAMAGED: Final = "damaged"
 """State of an instance whose file is not what was received, and rule of its quarantine. It may be sent again."""
+DISCARDED: Final = "discarded"
+"""State of an instance that a person has discarded; its file is gone. It may be sent again."""
 
 
 class Filed(StrEnum):
@@ -47,12 +49,25 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class FiledInstance:
-    """Where an arrival was filed. ``first`` says that it opened a study or a new revision of it."""
+    """Where an arrival was filed.
+
+    ``first`` says that it opened a study or a new revision of it, ``again`` that it came before, and was damaged or
+    discarded.
+    """
 
     outcome: Filed
     study_id: str
     revision: int
     first: bool = False
+    again: bool = False
+
+
+class Refused(NamedTuple):
+    """An instance that could not be made safe: the rule that refused, and the reason without any value."""
+
+    instance_id: str
+    rule: str
+    reason: str
 
 
 def new_id() -> str:
@@ -71,7 +86,9 @@ def file_instance(connection: Connection, arrival: Arrival) -> FiledInstance:
         select(instance.c.id, instance.c.blob, instance.c.state).where(instance.c.lookup == arrival.sop_lookup)
     ).all()
     same = next((k for k in known if k.blob == arrival.blob), None)
-    if same is not None and same.state != DAMAGED:
+    known = [k for k in known if k.state != DISCARDED]
+    barred = any(k.blob != arrival.blob for k in known) or row.patient_lookup != arrival.patient_lookup
+    if same is not None and not (same.state == DAMAGED or (same.state == DISCARDED and not barred)):
         return FiledInstance(Filed.DUPLICATE, row.id, row.revision)
     if same is not None:
         return _take_again(connection, row, same.id, arrival)
@@ -107,7 +124,7 @@ def file_instance(connection: Connection, arrival: Arrival) -> FiledInstance:
             Filed.MISMATCH: "the instance names another patient than the rest of its study",
         }[outcome]
         rule = "uid-conflict" if outcome is Filed.CONFLICT else "patient-mismatch"
-        hold(connection, study_id=row.id, instance_id=instance_id, rule=rule, reason=reason, at=arrival.received_at)
+        hold(connection, study_id=row.id, refused=Refused(instance_id, rule, reason), at=arrival.received_at)
     return FiledInstance(outcome, row.id, revision, first)
 
 
@@ -132,15 +149,23 @@ def complete_studies(connection: Connection, *, now: float, quiet_s: float, forc
     return done
 
 
+class WaitingInstance(NamedTuple):
+    """An identified instance that waits; ``reviewed`` says that a person has released it from quarantine."""
+
+    instance_id: str
+    blob: str
+    reviewed: bool
+
+
 @dataclass(frozen=True, slots=True)
 class StudyClaim:
-    """A complete study that this process de-identifies; ``instances`` are (id, identified blob), not yet done."""
+    """A complete study that this process de-identifies; ``instances`` are not yet done."""
 
     study_id: str
     revision: int
     priority: Priority
     attempts: int
-    instances: tuple[tuple[str, str], ...]
+    instances: tuple[WaitingInstance, ...]
 
 
 def claim_complete(connection: Connection, *, owner: str, now: float, lease_s: float) -> StudyClaim | None:
@@ -160,13 +185,22 @@ def claim_complete(connection: Connection, *, owner: str, now: float, lease_s: f
         .where(study.c.id == row.id)
         .values(owner=owner, lease_until=now + lease_s, attempts=study.c.attempts + 1)
     )
+    released = exists().where(
+        quarantine.c.instance_id == instance.c.id,
+        quarantine.c.state == "released",
+        quarantine.c.decided_by.is_not(None),
+    )
     waiting = connection.execute(
-        select(instance.c.id, instance.c.blob)
+        select(instance.c.id, instance.c.blob, released.label("reviewed"))
         .where(instance.c.study_id == row.id, instance.c.state == "received")
         .order_by(instance.c.received_at, instance.c.id)
     )
     return StudyClaim(
-        row.id, row.revision, Priority(row.priority), row.attempts + 1, tuple((w.id, w.blob) for w in waiting)
+        row.id,
+        row.revision,
+        Priority(row.priority),
+        row.attempts + 1,
+        tuple(WaitingInstance(w.id, w.blob, bool(w.reviewed)) for w in waiting),
     )
 
 
@@ -183,10 +217,10 @@ def postpone(connection: Connection, study_id: str, *, until: float) -> None:
 
 
 def mark_deidentified(connection: Connection, instance_id: str, made: DeidentifiedInstance) -> None:
-    """Note that an instance is de-identified, and as what."""
+    """Note that an instance is de-identified, and as what; one that waits no longer is left as it is."""
     connection.execute(
         update(instance)
-        .where(instance.c.id == instance_id)
+        .where(instance.c.id == instance_id, instance.c.state == "received")
         .values(
             state="deidentified",
             deidentified_blob=made.blob,
@@ -196,26 +230,31 @@ def mark_deidentified(connection: Connection, instance_id: str, made: Deidentifi
     )
 
 
-def hold(connection: Connection, *, study_id: str, instance_id: str | None, rule: str, reason: str, at: float) -> None:
-    """Put an instance (or a whole study) into quarantine with the reason."""
-    if instance_id is not None:
-        state = DAMAGED if rule == DAMAGED else "quarantined"
-        connection.execute(update(instance).where(instance.c.id == instance_id).values(state=state))
-    insert_ignore(
-        connection,
-        quarantine,
-        [
-            {
-                "id": new_id(),
-                "study_id": study_id,
-                "instance_id": instance_id,
-                "rule": rule,
-                "reason": reason,
-                "state": "held",
-                "created_at": at,
-            }
-        ],
+def hold_refused(connection: Connection, claim: StudyClaim, refused: Refused, *, at: float) -> bool:
+    """Put an instance of a claim into quarantine.
+
+    False when it does not wait in this revision any more: another process held it, or a person has released it since.
+    """
+    state = DAMAGED if refused.rule == DAMAGED else "quarantined"
+    held = connection.execute(
+        update(instance)
+        .where(
+            instance.c.id == refused.instance_id,
+            instance.c.state == "received",
+            instance.c.revision <= claim.revision,
+        )
+        .values(state=state)
     )
+    if held.rowcount:
+        hold(connection, study_id=claim.study_id, refused=refused, at=at)
+    return bool(held.rowcount)
+
+
+def hold(connection: Connection, *, study_id: str, refused: Refused, at: float) -> None:
+    """Write an instance into the quarantine's list with the reason."""
+    row = {"id": new_id(), "study_id": study_id, "state": "held", "created_at": at}
+    row |= {"instance_id": refused.instance_id, "rule": refused.rule, "reason": refused.reason}
+    connection.execute(quarantine.insert(), row)
 
 
 def deidentified_instances(connection: Connection, study_id: str) -> Sequence[DeidentifiedInstance]:
@@ -278,11 +317,15 @@ def _study_row(connection: Connection, arrival: Arrival) -> Row[Any]:
 
 
 def _take_again(connection: Connection, row: Row[Any], instance_id: str, arrival: Arrival) -> FiledInstance:
-    """Take an instance whose file was found damaged, and which has now come once more."""
+    """Take an instance that was damaged or discarded, and which has now come once more."""
     revision, opened = _touch(connection, row.id, arrival)
     connection.execute(update(instance).where(instance.c.id == instance_id).values(state="received", revision=revision))
-    connection.execute(update(quarantine).where(quarantine.c.instance_id == instance_id).values(state="released"))
-    return FiledInstance(Filed.NEW, row.id, revision, opened)
+    connection.execute(
+        update(quarantine)
+        .where(quarantine.c.instance_id == instance_id, quarantine.c.state == "held")
+        .values(state="released", decided_at=arrival.received_at)
+    )
+    return FiledInstance(Filed.NEW, row.id, revision, opened, again=True)
 
 
 def _touch(connection: Connection, study_id: str, arrival: Arrival) -> tuple[int, bool]:

@@ -51,6 +51,14 @@ pseudonym = Table(
     Column("created_at", Double, nullable=False),
 )
 
+document = Table(
+    "document",
+    metadata,
+    Column("token", Text, primary_key=True),  # random; a text that can be put back carries it
+    Column("sealed", LargeBinary, nullable=False),  # JSON: placeholder -> originals, in the order of the text
+    Column("created_at", Double, nullable=False),
+)
+
 # ------------------------------------------------------------------------------------------------- audit
 
 audit_event = Table(
@@ -115,7 +123,7 @@ instance = Table(
     Column("transfer_syntax_uid", Text, nullable=False),
     Column("source", Text, nullable=False),  # dimse:<calling AE title>, stow:<client>, folder
     Column("revision", Integer, nullable=False),
-    Column("state", Text, nullable=False),  # received, conflict, deidentified, quarantined
+    Column("state", Text, nullable=False),  # received, conflict, deidentified, quarantined, damaged, discarded
     Column("received_at", Double, nullable=False),
     Column("deidentified_blob", Text),
     Column("sop_uid", Text),  # pseudonym
@@ -135,6 +143,9 @@ quarantine = Table(
     Column("reason", Text, nullable=False),
     Column("state", Text, nullable=False),  # held, released, discarded
     Column("created_at", Double, nullable=False),
+    Column("decided_at", Double),
+    Column("decided_by", Text),  # the person; empty when it was received once more
+    Column("why", Text),
 )
 
 # -------------------------------------------------------------------------------------- de-identified zone

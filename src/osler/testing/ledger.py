@@ -64,7 +64,7 @@ class Ledger:
         self.database.write(lambda c: studies.complete_studies(c, now=at + 60, quiet_s=0, force_s=0))
         claim = self.database.write(lambda c: studies.claim_complete(c, owner="test", now=at + 60, lease_s=60))
         assert claim is not None
-        for instance_id, blob in claim.instances:
+        for instance_id, blob, _ in claim.instances:
             made, study_uid, patient = self._pseudonymise(self.identified.get(blob))
             self.database.write(lambda c, i=instance_id, m=made: studies.mark_deidentified(c, i, m))  # type: ignore[misc]
         with self.database.read() as connection:

@@ -37,7 +37,7 @@ def test_the_figures_never_contradict_the_finding(probability: float, threshold:
     shown, at = figures(one)
 
     assert (shown >= at) == one.positive
-    assert abs(shown - Decimal(probability)) <= Decimal("0.00005")
+    assert abs(shown - Decimal(str(probability))) <= Decimal("0.00005")
 
 
 def test_a_result_in_words() -> None:
