@@ -16,6 +16,10 @@ from osler import errors
 from osler.audit import EVENTS
 from osler.cli import build
 from osler.config import DESTINATION_KEYS, DESTINATION_NEEDS, SETTINGS
+from osler.deidentify import rules_table
+from osler.deidentify.dicom.describing import describe
+from osler.deidentify.dicom.options import Option
+from osler.deidentify.text import en
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -40,6 +44,21 @@ on standard output and nothing else there; progress and logs go to standard erro
 
 ERRORS_TEXT = """\
 Every refusal is one of these, translated once at the edge where the sender is. No message quotes a value from the data.
+"""
+
+TEXT_RULES_TEXT = """\
+What finds identifiers in English text. A span names the rule that found it; where spans overlap, the highest score
+names the whole. The rules' patterns are in `osler.deidentify.text.en`.
+"""
+
+STRUCTURED_RULES_TEXT = """\
+What happens to each element and field. The first row that fits counts: the element of its owner, then the element of
+any owner (`*`), then its type. What no row names is removed, and so is a segment without rows.
+"""
+
+PROFILE_TEXT = """\
+Table E.1-1 of DICOM PS3.15 as Osler applies it to images, and what changes under each option of PS3.15 E.3.
+`osler deid profile show --option NAME ...` prints it for the options that you choose together.
 """
 
 AUDIT_TEXT = """\
@@ -121,6 +140,63 @@ def model_card() -> str:
     return page(f"Model card: {card['name']} {card['version']}", *outline(card, 2))
 
 
+def text_rules() -> str:
+    """Render the recognisers of English text and their rules."""
+    recognisers = en.recognisers()
+    rows = [
+        [f"`{rule.category}`", f"`{rule.name}`", f"{rule.score:.2f}", code(rule.needs)]
+        for recogniser in recognisers
+        for rule in sorted(getattr(recogniser, "rules", ()), key=lambda rule: (rule.category, rule.name))
+    ]
+    others = [
+        [f"`{type(r).__name__}`", (type(r).__doc__ or "").strip().splitlines()[0]]
+        for r in recognisers
+        if not hasattr(r, "rules")
+    ]
+    return page(
+        "Rules for text",
+        TEXT_RULES_TEXT,
+        table(["category", "rule", "score", "only where the text has one of"], rows),
+        "## Other recognisers\n",
+        table(["recogniser", "what it does"], others),
+    )
+
+
+def structured_rules() -> str:
+    """Render the rules for FHIR R4 and HL7 v2."""
+    return page(
+        "Rules for FHIR and HL7 v2",
+        STRUCTURED_RULES_TEXT,
+        "## FHIR elements\n",
+        table(["element or type", "what happens"], [[f"`{e}`", what] for e, what in rules_table.fhir_rows()]),
+        "## FHIR extensions that may go on\n",
+        "\n".join(f"- `{url}`" for url in rules_table.fhir_extensions()) + "\n",
+        "## HL7 v2 fields\n",
+        table(["field", "what happens"], [[f"`{f}`", what] for f, what in rules_table.hl7v2_rows()]),
+        "## ZIP areas told as 000\n",
+        ", ".join(rules_table.zip_areas()) + "\n",
+    )
+
+
+def dicom_profile() -> str:
+    """Render what the basic profile and its options do with each attribute of the table."""
+    columns = [Option(name) for name in sorted(Option) if not name.startswith(("clean-pixel", "clean-recog"))]
+    described = {option: describe(frozenset({option})) for option in columns}
+    rows = []
+    for place, basic in enumerate(describe()):
+        changed = [
+            f"`{option}`: {described[option][place].what}"
+            for option in columns
+            if described[option][place].what != basic.what
+        ]
+        rows.append([basic.tag, basic.name, basic.what, "<br>".join(changed)])
+    return page(
+        "DICOM confidentiality profile",
+        PROFILE_TEXT,
+        table(["tag", "attribute", "basic profile", "under an option"], rows),
+    )
+
+
 def outline(value: dict[str, Any], level: int) -> Iterator[str]:
     """Render nested mappings as headings, lists of mappings as tables, the rest as items."""
     for key, content in value.items():
@@ -175,6 +251,9 @@ PAGES = {
     "errors.md": error_tree,
     "audit-events.md": audit_events,
     "model-card-cxr.md": model_card,
+    "text-rules.md": text_rules,
+    "structured-rules.md": structured_rules,
+    "dicom-profile.md": dicom_profile,
 }
 
 if __name__ == "__main__":
