@@ -41,7 +41,8 @@ def dicom(
 ) -> None:
     """De-identify a folder by the basic profile of PS3.15 and options; ends with 3 when some files were refused.
 
-    Pseudonyms are kept in the vault of the data folder, which is made when it is not there.
+    Pseudonyms are kept in the vault of the data folder, which is made when it is not there. A run that was stopped is
+    gone on with by the same command.
     """
     caller: Caller = ctx.obj
     options = options_of(option or ())

@@ -20,10 +20,14 @@ from typing import NamedTuple
 from osler.errors import Malformed
 
 MAX_DEPTH = 64
-MAX_TOKENS = 1_000_000
+FREE_TOKENS = 200_000
+BYTES_PER_TOKEN = 32
+MAX_TOKENS = 4_000_000
 MAX_INFLATED_BYTES = 1 << 28
 FREE_INFLATED_BYTES = 64 << 20
 MAX_INFLATE_RATIO = 200
+INFLATE_STEP_BYTES = 1 << 20
+INFLATE_SLICE_BYTES = 1 << 16
 UNDEFINED_LENGTH = 0xFFFFFFFF
 
 ITEM = 0xFFFEE000
@@ -43,13 +47,24 @@ SHORT_FORM: Mapping[bytes, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How the elements of a dataset are written: explicit or implicit VR, and the byte order."""
+    """How the elements of a dataset are written: explicit or implicit VR, and the byte order.
+
+    Parameters
+    ----------
+    explicit, big_endian : bool
+    implicit_header, explicit_header, length : Struct
+    item, end_of_item, end_of_sequence : bytes
+        The headers of an item of undefined length and of the delimiters (PS3.5 7.5), made once.
+    """
 
     explicit: bool
     big_endian: bool
     implicit_header: Struct
     explicit_header: Struct
     length: Struct
+    item: bytes
+    end_of_item: bytes
+    end_of_sequence: bytes
 
     def header(self, tag: int, vr: str, length: int) -> bytes:
         """Encode the header of an element; ``vr`` counts only in explicit VR."""
@@ -69,7 +84,12 @@ class Encoding:
 
 
 def _encoding(order: str, *, explicit: bool) -> Encoding:
-    return Encoding(explicit, order == ">", Struct(order + "HHI"), Struct(order + "HH2sH"), Struct(order + "I"))
+    implicit_header = Struct(order + "HHI")
+    markers = (
+        implicit_header.pack(tag >> 16, tag & 0xFFFF, length)
+        for tag, length in ((ITEM, UNDEFINED_LENGTH), (ITEM_DELIMITATION, 0), (SEQUENCE_DELIMITATION, 0))
+    )
+    return Encoding(explicit, order == ">", implicit_header, Struct(order + "HH2sH"), Struct(order + "I"), *markers)
 
 
 IMPLICIT_LITTLE_ENDIAN = _encoding("<", explicit=False)
@@ -160,16 +180,30 @@ def inflate(data: bytes, start: int) -> bytes:
         If the stream is damaged, incomplete, or grows past the bound: 256 MiB, or 200 times its size once over 64 MiB.
     """
     compressed = memoryview(data)[start:]
-    limit = min(MAX_INFLATED_BYTES, max(FREE_INFLATED_BYTES, MAX_INFLATE_RATIO * len(compressed)))
-    machine = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        inflated = machine.decompress(compressed, limit)
+        size = _inflated_size(compressed)
+        return zlib.decompress(compressed, -zlib.MAX_WBITS, size) if size else b""
     except zlib.error:
         raise Malformed("the deflated dataset is damaged") from None
-    if machine.eof:
-        return inflated
-    if len(inflated) >= limit:
-        raise Malformed("the deflated dataset grows past the limit")
+
+
+def _inflated_size(compressed: memoryview) -> int:
+    """Count what a stream inflates to without holding it, so that what is too large is never held."""
+    limit = min(MAX_INFLATED_BYTES, max(FREE_INFLATED_BYTES, MAX_INFLATE_RATIO * len(compressed)))
+    machine = zlib.decompressobj(-zlib.MAX_WBITS)
+    size = 0
+    for at in range(0, len(compressed), INFLATE_SLICE_BYTES):
+        waiting: bytes | memoryview = compressed[at : at + INFLATE_SLICE_BYTES]
+        while True:
+            step = len(machine.decompress(waiting, INFLATE_STEP_BYTES))
+            size += step
+            if size > limit:
+                raise Malformed("the deflated dataset grows past the limit")
+            if machine.eof:
+                return size
+            waiting = machine.unconsumed_tail
+            if step < INFLATE_STEP_BYTES and not waiting:
+                break
     raise Malformed("the deflated dataset is cut off")
 
 
@@ -222,13 +256,13 @@ def walk(data: bytes, start: int, end: int, encoding: Encoding) -> Iterator[Toke
     Raises
     ------
     Malformed
-        At the first length that points outside what encloses it, at nesting deeper than :data:`MAX_DEPTH`, beyond
-        :data:`MAX_TOKENS`, at an item or delimiter where none belongs, and at elements of one level that do not ascend
-        (PS3.5 7.1).
+        At the first length that points outside what encloses it, at nesting deeper than :data:`MAX_DEPTH`, at an item
+        or delimiter where none belongs, at elements of one level that do not ascend (PS3.5 7.1), and at more tokens
+        than :data:`FREE_TOKENS` with one for each :data:`BYTES_PER_TOKEN` of the dataset, or :data:`MAX_TOKENS`.
     """
     levels = [_Level(Kind.ITEM, 0, end, True, encoding)]
     at = start
-    for _ in range(MAX_TOKENS):
+    for _ in range(min(MAX_TOKENS, FREE_TOKENS + (end - start) // BYTES_PER_TOKEN)):
         level = levels[-1]
         if at == level.end and level.defined:
             if len(levels) == 1:

@@ -1,27 +1,33 @@
 """A folder of DICOM files into a folder of pseudonymised ones.
 
-Files are taken in batches: the walk over each, one question to the vault for all, then the writing. One process is
-enough: a CT takes about a millisecond, so the disk and the vault set the pace.
+Files are taken in batches: the walk over each, one question to the vault for all, then the writing. Much work is spread
+over all cores. Little is not: a CT takes about a millisecond, and a process half a second to start.
 """
 
-import hashlib
 import json
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from errno import EDQUOT, ENOSPC
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
-from osler.deidentify.dicom.instance import PreparedInstance, Pseudonyms, SafeInstance
-from osler.deidentify.dicom.options import Options, options_of
-from osler.errors import ConfigError, DeidentificationRefused, InputRejected, StorageBusy, StorageFull
+from osler.deidentify.dicom.batches import File, Line, Names, Work, batched, writing
+from osler.deidentify.dicom.instance import Pseudonyms
+from osler.deidentify.dicom.options import Option, Options, options_of
+from osler.deidentify.dicom.processes import in_processes
+from osler.deidentify.dicom.resuming import Unfinished
+from osler.errors import ConfigError
 
-MAX_FILE_BYTES = 2 << 30
-BATCH_FILES = 500
-BATCH_BYTES = 128 << 20
+BATCH_FILES: Final = 500
+BATCH_BYTES: Final = 128 << 20
+PIXEL_BATCH_FILES: Final = 2
+"""Files of a batch whose pixels are looked at, which takes long."""
+
+MUCH_FILES: Final = 2000
+MUCH_BYTES: Final = 1 << 30
+MUCH_PIXEL_FILES: Final = 8
+"""From so many files on, or bytes, all cores are faster than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,39 +47,6 @@ class FolderSummary:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """A file of a batch: prepared, or why not."""
-
-    number: int
-    sha256: str
-    prepared: PreparedInstance | None = None
-    outcome: str = "de-identified"
-    rule: str = ""
-    reason: str = ""
-
-
-class _Output:
-    """The folder that is written to."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._written: Counter[str] = Counter()
-
-    def write(self, safe: SafeInstance) -> str:
-        """Write an instance whole or not at all, and return its path in the folder."""
-        name = f"{safe.study_instance_uid}/{safe.series_instance_uid}/{safe.sop_instance_uid}"
-        self._written[name] += 1
-        if self._written[name] > 1:
-            name = f"{name}-{self._written[name]}"
-        path = self._folder / f"{name}.dcm"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self._folder / f"{name}.part"
-        unfinished.write_bytes(safe.content)
-        unfinished.replace(path)
-        return f"{name}.dcm"
-
-
 def deidentify_folder(
     source: Path,
     target: Path,
@@ -84,6 +57,8 @@ def deidentify_folder(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> FolderSummary:
     """De-identify every file under a folder by the basic profile and options.
+
+    A run that did not end is gone on with when it is started again: what it has done is not done again, and reported.
 
     Parameters
     ----------
@@ -112,18 +87,41 @@ def deidentify_folder(
     if target.resolve().is_relative_to(source.resolve()) or source.resolve().is_relative_to(target.resolve()):
         raise ConfigError("the folders to read and to write overlap")
     wanted = options_of(options)
-    paths = sorted(_files(source))
-    summary = FolderSummary()
-    output = _Output(target)
-    with _writing(), report.open("w", encoding="utf-8") if report else nullcontext() as lines:
-        for batch in _batches(_take(paths, wanted)):
-            pseudonyms.prefetch(list(dict.fromkeys(i for t in batch if t.prepared for i in t.prepared.identities)))
-            for taken in batch:
-                line = _finish(taken, output, pseudonyms)
+    summary, done = FolderSummary(), 0
+    with writing(), report.open("w", encoding="utf-8") if report else nullcontext() as lines:
+        unfinished = Unfinished(target, pseudonyms=pseudonyms, options=wanted)
+        files = [unfinished.file(number, path, source) for number, path in enumerate(sorted(_files(source)), start=1)]
+        for batch, made in _worked(files, Work(target, wanted), pseudonyms):
+            unfinished.add(batch, made)
+            for line in made:
                 summary = summary.plus(str(line["outcome"]))
                 _report(lines, line)
-            progress(batch[-1].number, len(paths))
+            done += len(batch)
+            progress(done, len(files))
+        unfinished.end()
     return summary
+
+
+def _worked(files: Sequence[File], work: Work, pseudonyms: Pseudonyms) -> Iterator[tuple[list[File], list[Line]]]:
+    """Yield each batch with what the report says of it, in order."""
+    names = Names(file.line["output"] for file in files if file.line and "output" in file.line)
+    most = PIXEL_BATCH_FILES if Option.CLEAN_PIXEL_DATA in work.options else BATCH_FILES
+    batches = list(batched(files, most_files=most, most_bytes=BATCH_BYTES))
+    count = min(_processes(files, work.options), len(batches))
+    if count > 1:
+        yield from zip(
+            batches, in_processes(work, batches, pseudonyms=pseudonyms, names=names, count=count), strict=True
+        )
+    else:
+        yield from ((batch, work.run(batch, pseudonyms, names.free)) for batch in batches)
+
+
+def _processes(files: Sequence[File], options: Options) -> int:
+    """Return how many processes are worth their start."""
+    new = [file for file in files if file.line is None]
+    enough = MUCH_PIXEL_FILES if Option.CLEAN_PIXEL_DATA in options else MUCH_FILES
+    much = len(new) >= enough or sum(file.size for file in new) >= MUCH_BYTES
+    return len(os.sched_getaffinity(0)) if much else 1
 
 
 def _files(source: Path) -> Iterator[Path]:
@@ -133,67 +131,6 @@ def _files(source: Path) -> Iterator[Path]:
         yield from (path for path in (Path(folder, name) for name in names) if path.is_file() and not path.is_symlink())
 
 
-def _take(paths: Iterable[Path], options: Options) -> Iterator[tuple[_Taken, int]]:
-    """Yield each file, prepared, with its size."""
-    for number, path in enumerate(paths, start=1):
-        try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                yield _Taken(number, "", outcome="failed", rule="size", reason="the file is larger than 2 GiB"), 0
-                continue
-            content = path.read_bytes()
-        except OSError:
-            yield _Taken(number, "", outcome="failed", rule="unreadable", reason="the file cannot be read"), 0
-            continue
-        yield _prepare(number, content, options), len(content)
-
-
-def _prepare(number: int, content: bytes, options: Options) -> _Taken:
-    sha256 = hashlib.sha256(content).hexdigest()
-    try:
-        return _Taken(number, sha256, PreparedInstance(content, options=options))
-    except DeidentificationRefused as refused:
-        return _Taken(number, sha256, outcome="refused", rule=refused.rule, reason=str(refused))
-    except InputRejected as rejected:
-        return _Taken(number, sha256, outcome="failed", rule="malformed", reason=str(rejected))
-
-
-def _batches(taken: Iterable[tuple[_Taken, int]]) -> Iterator[list[_Taken]]:
-    batch: list[_Taken] = []
-    held = 0
-    for one, size in taken:
-        batch.append(one)
-        held += size
-        if len(batch) >= BATCH_FILES or held >= BATCH_BYTES:
-            yield batch
-            batch, held = [], 0
-    if batch:
-        yield batch
-
-
-def _finish(taken: _Taken, output: _Output, pseudonyms: Pseudonyms) -> Mapping[str, Any]:
-    line: dict[str, Any] = {"number": taken.number, "sha256": taken.sha256, "outcome": taken.outcome}
-    if taken.prepared is None:
-        return line | {"rule": taken.rule, "reason": taken.reason}
-    try:
-        safe = taken.prepared.finish(pseudonyms)
-    except DeidentificationRefused as refused:  # the pixels, which are looked at last
-        return line | {"outcome": "refused", "rule": refused.rule, "reason": str(refused)}
-    except InputRejected as rejected:
-        return line | {"outcome": "failed", "rule": "malformed", "reason": str(rejected)}
-    return line | {"output": output.write(safe), "actions": safe.actions}
-
-
 def _report(lines: TextIO | None, line: Mapping[str, Any]) -> None:
     if lines is not None:
         lines.write(json.dumps(line) + "\n")
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    """Translate what goes wrong with the output; the message of the system would name a file."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (ENOSPC, EDQUOT):
-            raise StorageFull("there is no room for the output") from None
-        raise StorageBusy("the output cannot be written") from None

@@ -170,7 +170,7 @@ class PreparedInstance:
         ConfigError
             If what reads text in pixels is not installed.
         """
-        stands_for = self._kept | {identity: _pseudonym(identity, pseudonyms) for identity in self.identities}
+        stands_for = self._kept | {identity: pseudonym_of(identity, pseudonyms) for identity in self.identities}
         stands_for[THE_PATIENT] = stands_for[self._patient]
         days = days_of(stands_for[self._secret]) if self._secret in stands_for else 0
         identity = self._identity
@@ -272,7 +272,8 @@ def _text(piece: Unclean, cleaner: descriptors.TextCleaner) -> bytes:
     return piece.encoding.element(piece.tag, piece.vr, cleaned or piece.otherwise or b"")
 
 
-def _pseudonym(identity: Identity, pseudonyms: Pseudonyms) -> str:
+def pseudonym_of(identity: Identity, pseudonyms: Pseudonyms) -> str:
+    """Ask for what stands for an identity of any kind."""
     if identity.kind is PseudonymKind.UID:
         return pseudonyms.uid(identity.value)
     if identity.kind is PseudonymKind.PATIENT:

@@ -143,7 +143,7 @@ def _of_table(basic: str, vrs: str, needed: int) -> Rule:
 def _of_option(tag: int, vrs: str, needed: int, options: Options) -> Rule | None:
     """Return the rule of the options that have a say; None when none has."""
     cells = {option: action for option, action in option_actions()[tag].items() if option in options}
-    otherwise = _mildest("XZD", needed)
+    otherwise = _of_option_otherwise(tag, needed)
     if not cells:
         cleaned = vrs in _TEXT and tag >> 16 == _GRAPHICS and Option.CLEAN_GRAPHICS in options
         return Rule(Action.CLEAN, Option.CLEAN_GRAPHICS, vrs, Action.DUMMY) if cleaned else None
@@ -159,6 +159,13 @@ def _of_option(tag: int, vrs: str, needed: int, options: Options) -> Rule | None
     if clean is not None:
         return Rule(Action.CLEAN, clean, vrs, otherwise)
     return Rule(Action.KEEP, next(iter(cells)), vrs, otherwise)
+
+
+def _of_option_otherwise(tag: int, needed: int) -> Action:
+    """Return what happens where an option can neither keep nor clean: the row's own action, if the type allows it."""
+    letters = [letter for letter in "XZD" if letter in (basic_action(tag) or "")]
+    fits = any(_STRENGTH[letter] >= needed for letter in letters)
+    return _mildest("".join(letters) if fits else "XZD", needed)
 
 
 def _cleans(tag: int, options: Options) -> bool:

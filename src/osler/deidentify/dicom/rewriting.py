@@ -38,10 +38,7 @@ from osler.standards.dicom import (
     read_identifier,
 )
 from osler.standards.dicom_stream import (
-    ITEM,
-    ITEM_DELIMITATION,
     PIXEL_DATA,
-    SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
     Kind,
     Token,
@@ -148,15 +145,15 @@ class Rewriter:
             self._character_sets.append(self._character_sets[-1])
             if self._private:
                 self._private.enter()
-            self._write(token.encoding.header(ITEM, "", UNDEFINED_LENGTH))
+            self._write(token.encoding.item)
         elif token.kind is Kind.END_OF_ITEM:
             self._codes.pop()
             self._character_sets.pop()
             if self._private:
                 self._private.leave()
-            self._write(token.encoding.header(ITEM_DELIMITATION, "", 0))
+            self._write(token.encoding.end_of_item)
         else:
-            self._write(token.encoding.header(SEQUENCE_DELIMITATION, "", 0))
+            self._write(token.encoding.end_of_sequence)
 
     # ------------------------------------------------------------------------------------------ output
 
@@ -305,15 +302,14 @@ class Rewriter:
 
     def _uids(self, token: Token, what: Rule) -> None:
         raw = self._data[token.value : token.end]
-        values = raw.rstrip(b"\0 ").decode("ascii", "replace").split("\\")
-        if all(not value or is_standard_uid(value) for value in values):
-            self._keep(token)
-        elif all(not value or is_uid(value) for value in values):
-            self.actions["table-e.1-1-u" if what.action is Action.REPLACE_UID else "uid"] += 1
-            safe = (v if not v or is_standard_uid(v) else Identity(PseudonymKind.UID, v) for v in values)
-            self._write(Waiting(token.tag, "UI", token.encoding, tuple(safe)))
-        else:
+        safe = [_safe_uid(value) for value in raw.rstrip(b"\0 ").decode("ascii", "replace").split("\\")]
+        if None in safe:
             self._replace(token, what, what.otherwise)
+        elif all(isinstance(value, str) for value in safe):
+            self._keep(token)
+        else:
+            self.actions["table-e.1-1-u" if what.action is Action.REPLACE_UID else "uid"] += 1
+            self._write(Waiting(token.tag, "UI", token.encoding, tuple(value for value in safe if value is not None)))
 
     def _coded(self, token: Token, item: _CodeItem) -> None:
         raw = self._data[token.value : token.end]
@@ -343,6 +339,13 @@ class Rewriter:
                 return
             self.actions["code-meaning"] += meaning != raw.rstrip(b" \0")
             self._write(token.encoding.element(token.tag, "LO", meaning))
+
+
+def _safe_uid(value: str) -> Identity | str | None:
+    """Return a UID of the standard as it is, another as what the vault is to be asked for, and None for no UID."""
+    if not value or is_standard_uid(value):
+        return value
+    return Identity(PseudonymKind.UID, value) if is_uid(value) else None
 
 
 def _is_code_sequence(tag: int) -> bool:
