@@ -360,3 +360,37 @@ def test_options_that_exclude_each_other_or_are_none(options: Iterable[str]) -> 
         options_of(options)
     with pytest.raises(ConfigError):
         with_options(planted(0x00100040, "CS", b"F", depth=0), *options)
+
+
+CAME = [
+    ("", "retain-longitudinal-full-dates", "UNMODIFIED"),
+    ("MODIFIED", "retain-longitudinal-full-dates", "MODIFIED"),
+    ("REMOVED", "retain-longitudinal-full-dates", "REMOVED"),
+    ("REMOVED", "retain-longitudinal-modified-dates", "REMOVED"),
+    ("UNMODIFIED", "retain-longitudinal-modified-dates", "MODIFIED"),
+    ("SMITH", "retain-longitudinal-full-dates", "UNMODIFIED"),
+]
+
+
+@pytest.mark.parametrize(("came", "option", "said"), CAME)
+def test_dates_that_came_modified_are_not_said_to_be_unmodified(came: str, option: str, said: str) -> None:
+    content = planted(0x00280303, "CS", came.encode(), depth=0)
+    assert with_options(content, option).LongitudinalTemporalInformationModified == said
+
+
+LONG_NUMBERS = [
+    ("a number of a patient as a weight", 0x00101030, b"7391846205", False),
+    ("with a point", 0x00101030, b"739184620.5", False),
+    ("among others", 0x00180050, b"1.0\\123456789", False),
+    ("a weight", 0x00101030, b"70.5", True),
+    ("more digits after the point than before", 0x00101030, b"70.512345678901", True),
+    ("a dose in becquerel", 0x00181074, b"370000000", True),
+    ("a window over pixels of 32 bits", 0x00281050, b"2147483648", True),
+]
+
+
+@pytest.mark.parametrize(("name", "tag", "value", "stays"), LONG_NUMBERS, ids=[row[0] for row in LONG_NUMBERS])
+def test_a_decimal_with_nine_digits_measures_nothing(name: str, tag: int, value: bytes, stays: bool) -> None:
+    options = ["retain-patient-characteristics"]
+    safe = deidentify_instance(planted(tag, "DS", value, depth=0), pseudonyms=EphemeralPseudonyms(), options=options)
+    assert (value in safe.content) is stays

@@ -20,8 +20,8 @@ from typing import NamedTuple
 from osler.errors import Malformed
 
 MAX_DEPTH = 64
-FREE_TOKENS = 200_000
-BYTES_PER_TOKEN = 32
+FREE_TOKENS = 150_000
+BYTES_PER_TOKEN = 48
 MAX_TOKENS = 4_000_000
 MAX_INFLATED_BYTES = 1 << 28
 FREE_INFLATED_BYTES = 64 << 20

@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pydicom
@@ -13,6 +15,7 @@ from osler.standards.dicom import open_part10
 from osler.standards.dicom_stream import (
     EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
+    FREE_TOKENS,
     IMPLICIT_LITTLE_ENDIAN,
     ITEM,
     ITEM_DELIMITATION,
@@ -127,3 +130,53 @@ def test_inflate_wants_a_whole_stream() -> None:
         inflate(b"", 0)
     with pytest.raises(Malformed, match="damaged"):
         inflate(b"\xff" * 20, 0)
+
+
+def deflated(size: int) -> bytes:
+    """Return what inflates to ``size`` zeros."""
+    machine = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return b"".join(machine.compress(bytes(1 << 20)) for _ in range(size >> 20)) + machine.flush()
+
+
+@pytest.mark.parametrize("size", [70 << 20, 300 << 20])
+def test_a_deflate_bomb_is_refused_without_being_held(size: int) -> None:
+    bomb = deflated(size)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Malformed, match="grows past the limit"):
+            inflate(bomb, 0)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [0, 1 << 20, 5 << 20])
+@pytest.mark.parametrize("padding", [b"", b"\0"])
+def test_what_is_legal_inflates_whole(size: int, padding: bytes) -> None:
+    assert inflate(b"ab" + deflated(size) + padding, 2) == bytes(size)
+    with pytest.raises(Malformed, match="cut off"):
+        inflate(deflated(size)[:-1], 0)
+
+
+def test_a_flood_of_items_is_refused() -> None:
+    header = EXPLICIT_LITTLE_ENDIAN.header
+    count = FREE_TOKENS
+    data = header(0x00081140, "SQ", 8 * count) + header(ITEM, "", 0) * count
+    met = 0
+    with pytest.raises(Malformed, match="too many elements"):
+        for _ in walk(data, 0, len(data), EXPLICIT_LITTLE_ENDIAN):
+            met += 1
+    assert FREE_TOKENS <= met < 1.3 * FREE_TOKENS
+
+
+def test_thousands_of_frames_are_not_a_flood() -> None:
+    """Five thousand frames with fifty elements each in ten sequences, and 64 x 64 pixels."""
+    encoding = EXPLICIT_LITTLE_ENDIAN
+    leaves = b"".join(encoding.element(0x00189000 + n, "FD", bytes(8)) for n in range(5))
+    item = encoding.header(ITEM, "", len(leaves)) + leaves
+    macros = b"".join(encoding.header(0x00209100 + n, "SQ", len(item)) + item for n in range(10))
+    frame = encoding.header(ITEM, "", len(macros)) + macros
+    data = encoding.header(0x52009230, "SQ", 5000 * len(frame)) + frame * 5000
+    data += encoding.element(0x7FE00010, "OW", bytes(5000 * 64 * 64 * 2))
+    kinds = [token.kind for token in walk(data, 0, len(data), encoding)]
+    assert kinds.count(Kind.ELEMENT) == 5000 * 50 + 1

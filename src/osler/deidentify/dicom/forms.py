@@ -108,6 +108,17 @@ _INTEGER = rb" {0,12}(?:[+-]?[0-9]{1,12})? {0,12}"
 _DECIMAL_STRING = re.compile(rb"%s(?:\\%s)*\0?" % (_DECIMAL, _DECIMAL))
 _INTEGER_STRING = re.compile(rb"%s(?:\\%s)*\0?" % (_INTEGER, _INTEGER))
 _MAX_INTEGER = 2**31 - 1
+_LONG_NUMBER = re.compile(rb"(?:^|[\\\\ +-])0*[1-9][0-9]{8}")
+_MUCH = frozenset(
+    {
+        0x00181074,  # Radionuclide Total Dose, Bq
+        0x00181077,  # Radiopharmaceutical Specific Activity, Bq/umol
+        0x00541300,  # Frame Reference Time, ms
+        0x0040A30A,  # Numeric Value
+    }
+)
+_GREY_VALUES = 0x0028
+"""Group of the window and the rescale values, which are as large as the pixels are."""
 _LETTERS = re.compile(rb"(?:[0-9 ^=_.,'!-]*[A-Za-z]){6}[A-Za-z0-9 ^=_.,'!-]*\0{0,7}")
 _NUMBER_BYTES = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "UV": 8, "SV": 8, "FL": 4, "FD": 8, "AT": 4}
 _BINARY_BYTES = {"OB": 1, "OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
@@ -158,7 +169,7 @@ def is_harmless(tag: int, vr: str, value: bytes, *, most: int = 0) -> bool:
     if vr == "CS":
         return all(map(is_code, value.split(b"\\")))
     if vr == "DS":
-        return _DECIMAL_STRING.fullmatch(value) is not None
+        return _DECIMAL_STRING.fullmatch(value) is not None and (_measures_much(tag) or not _LONG_NUMBER.search(value))
     if vr == "IS":
         return _is_integers(value)
     if vr in _BINARY_BYTES:
@@ -211,6 +222,11 @@ def is_code(value: bytes) -> bool:
     words = re.split("[ _]+", value.decode("ascii").strip(" _\0"))
     known = (code_words(), body_parts(), OBJECT_WORDS)
     return all(not w or any(w in some for some in known) or _SHORT_CODE.fullmatch(w) for w in words)
+
+
+def _measures_much(tag: int) -> bool:
+    """Whether a decimal string of the attribute may have nine digits and more before its point."""
+    return tag in _MUCH or tag >> 16 == _GREY_VALUES
 
 
 def _is_integers(value: bytes) -> bool:

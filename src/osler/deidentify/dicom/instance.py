@@ -44,7 +44,15 @@ THE_PATIENT = Identity(PseudonymKind.PATIENT, "", "the patient of this instance"
 PATIENT_IDENTITY_REMOVED, DEIDENTIFICATION_METHOD, METHOD_CODE_SEQUENCE = 0x00120062, 0x00120063, 0x00120064
 TEMPORAL_MODIFIED = 0x00280303
 MIME_TYPE = 0x00420012
-_READ = IDENTITY_TAGS | admission.READ | age.READ | pixels.READ | descriptors.READ | faces.READ | {MIME_TYPE}
+_READ = (
+    IDENTITY_TAGS
+    | admission.READ
+    | age.READ
+    | pixels.READ
+    | descriptors.READ
+    | faces.READ
+    | {MIME_TYPE, TEMPORAL_MODIFIED}
+)
 
 
 class Pseudonyms(Protocol):
@@ -130,6 +138,7 @@ class PreparedInstance:
         written = _written(dataset.syntax.encoding, self._options)
         rewriter = Rewriter(dataset, read=_READ, written=written, options=self._options)
         rewriter.run()
+        _say_what_came(rewriter, written[-1][1], self._options)
         self._identity = identity_of_values(rewriter.values, dataset.syntax.uid)
         admission.admit(rewriter.values, dataset.syntax.pixels, options=self._options, reviewed=reviewed)
         self._pieces = _cleaned(rewriter)
@@ -235,13 +244,25 @@ def _written(encoding: Encoding, options: Options) -> list[tuple[int, Piece]]:
         (PATIENT_IDENTITY_REMOVED, encoding.element(PATIENT_IDENTITY_REMOVED, "CS", b"YES")),
         (DEIDENTIFICATION_METHOD, encoding.element(DEIDENTIFICATION_METHOD, "LO", method.encode("ascii"))),
         (METHOD_CODE_SEQUENCE, sequence(METHOD_CODE_SEQUENCE, items, encoding)),
-        (TEMPORAL_MODIFIED, encoding.element(TEMPORAL_MODIFIED, "CS", temporal_information(options).encode("ascii"))),
+        (TEMPORAL_MODIFIED, _temporal(encoding, temporal_information(options))),
     ]
     return [
         (PATIENT_NAME, Waiting(PATIENT_NAME, "PN", encoding, (THE_PATIENT,))),
         (PATIENT_ID, Waiting(PATIENT_ID, "LO", encoding, (THE_PATIENT,))),
         *elements,
     ]
+
+
+def _temporal(encoding: Encoding, word: str) -> bytes:
+    return encoding.element(TEMPORAL_MODIFIED, "CS", word.encode("ascii"))
+
+
+def _say_what_came(rewriter: Rewriter, said: Piece, options: Options) -> None:
+    """Correct what is said of the dates by what the instance said of them."""
+    came = rewriter.values.get(TEMPORAL_MODIFIED, b"").decode("ascii", "replace").strip(" \0")
+    if came:
+        better = _temporal(rewriter.encoding, temporal_information(options, came))
+        rewriter.pieces = [better if piece is said else piece for piece in rewriter.pieces]
 
 
 def _cleaned(rewriter: Rewriter) -> list[Piece]:

@@ -88,8 +88,23 @@ def options_of(names: Iterable[str]) -> Options:
     return options
 
 
-def temporal_information(options: Options) -> str:
-    """Return Longitudinal Temporal Information Modified (0028,0303)."""
+_TEMPORAL: Final = ("UNMODIFIED", "MODIFIED", "REMOVED")
+
+
+def temporal_information(options: Options, came: str = "") -> str:
+    """Return Longitudinal Temporal Information Modified (0028,0303).
+
+    What came modified or removed does not become unmodified by being retained.
+
+    Parameters
+    ----------
+    options : frozenset of Option
+    came : str
+        What the instance says of itself; empty, or any other word, when it says nothing.
+    """
+    own = "REMOVED"
     if Option.RETAIN_LONGITUDINAL_FULL_DATES in options:
-        return "UNMODIFIED"
-    return "MODIFIED" if Option.RETAIN_LONGITUDINAL_MODIFIED_DATES in options else "REMOVED"
+        own = "UNMODIFIED"
+    elif Option.RETAIN_LONGITUDINAL_MODIFIED_DATES in options:
+        own = "MODIFIED"
+    return max(own, came if came in _TEMPORAL else own, key=_TEMPORAL.index)
