@@ -74,7 +74,8 @@ REFUSED_FAMILIES: Mapping[str, tuple[str, str]] = {
 
 REFUSED_MODALITIES: Mapping[str, str] = {
     **dict.fromkeys(("US", "IVUS", "BDUS"), "ultrasound"),
-    **dict.fromkeys(("SC", "HC", "DOC"), "secondary-capture"),
+    **dict.fromkeys(("SC", "HC"), "secondary-capture"),
+    "DOC": "encapsulated-document",
     **dict.fromkeys(("ES", "XC", "GM", "SM", "OP", "DMS"), "visible-light"),
 }
 """Modalities (0008,0060) that wait even under an image SOP class that is let through."""
