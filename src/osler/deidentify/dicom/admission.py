@@ -132,9 +132,10 @@ def _refusals(values: Mapping[int, bytes], pixels: Pixels) -> Iterator[tuple[str
     yield from _kind_refusals(_text(values, SOP_CLASS_UID), _text(values, MODALITY))
     if pixels in (Pixels.VIDEO, Pixels.REFERENCED, Pixels.JPEG_XL):
         yield "transfer-syntax", "video, referenced pixel data and JPEG XL cannot be looked into"
-    if _text(values, BURNED_IN_ANNOTATION) not in ("", "NO"):
+    has_pixels = not _is_document(_text(values, SOP_CLASS_UID))
+    if has_pixels and _text(values, BURNED_IN_ANNOTATION) not in ("", "NO"):
         yield "burned-in-annotation", "the image says that text may be burned into it"
-    if _text(values, CONVERSION_TYPE) not in ("", "SYN"):
+    if has_pixels and _text(values, CONVERSION_TYPE) not in ("", "SYN"):
         yield "secondary-capture", "the image was captured or digitised from somewhere else"
     if _SCREEN_TYPE.search(values.get(IMAGE_TYPE, b"").upper()) or _SCREEN_SERIES.search(
         values.get(SERIES_DESCRIPTION, b"")
@@ -150,6 +151,11 @@ def _kind_refusals(sop_class_uid: str, modality: str) -> Iterator[tuple[str, str
         yield REFUSED_FAMILIES.get(suffix.split(".")[0], ("unknown-sop-class", "no rule covers this SOP class"))
     if modality in REFUSED_MODALITIES:
         yield REFUSED_MODALITIES[modality], "images of this modality usually show text"
+
+
+def _is_document(sop_class_uid: str) -> bool:
+    """Whether an object is an encapsulated document: it has no pixels, whatever these attributes say (PS3.3 A.45)."""
+    return sop_class_uid.startswith(f"{_STORAGE}104.")
 
 
 def _is_embedded(tag: int, value: bytes) -> bool:
