@@ -19,7 +19,7 @@ def known_people(*resources: Any) -> Known:
         FHIR resources; what is not one adds nothing.
     """
     patient: dict[str, Any] = {"resourceType": "Patient"}
-    for node in _objects(resources):
+    for node in objects(resources):
         for key in _LISTS:
             value = node.get(key)
             found = [_words(item) for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict)]
@@ -47,7 +47,8 @@ def _words(item: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield all objects in a value, itself included; no recursion, so that depth costs nothing."""
     waiting = [value]
     while waiting:
         node = waiting.pop()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from osler.deidentify.fhir.known import objects
 from osler.deidentify.fhir.references import Names
 
 _SUBJECT: Final = ("subject", "patient", "beneficiary", "for", "individual", "who")
@@ -69,7 +70,7 @@ class Subjects:
                 return named
         if outer:
             return outer
-        found = {self._patient(node, base) for node in _objects(resource)} - {""}
+        found = {self._patient(node, base) for node in objects(resource)} - {""}
         return found.pop() if len(found) == 1 else ""
 
     def _patient(self, reference: Mapping[str, Any], base: str) -> str:
@@ -85,14 +86,3 @@ def _dicts(value: Any) -> Iterator[dict[str, Any]]:
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, dict):
             yield item
-
-
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    waiting = [value]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)
