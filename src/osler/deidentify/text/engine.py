@@ -152,18 +152,24 @@ class Deidentifier:
         self._language = cast(Language, importlib.import_module(f"osler.deidentify.text.{language}"))
         self._tag = language
         self._key = key
+        self._of_patient = False
         self.method = method
         self._recognisers = (*self._language.recognisers(), *recognisers)
         self._know(context)
 
-    def for_patient(self, context: Mapping[str, Any] | None) -> "Deidentifier":
-        """Return the same for another patient; word lists and models are shared, so that it costs nothing."""
+    def for_patient(self, context: Mapping[str, Any] | None, *, key: bytes | None = None) -> "Deidentifier":
+        """Return the same for another patient; word lists and models are shared, so that it costs nothing.
+
+        With the patient's own `key`, shift and surrogates come of it alone, whatever the context tells.
+        """
         other = copy(self)
+        if key is not None:
+            other._key, other._of_patient = key, True
         other._know(context)
         return other
 
     def _know(self, context: Mapping[str, Any] | None) -> None:
-        subject = json.dumps(context, sort_keys=True, default=str) if context else ""
+        subject = json.dumps(context, sort_keys=True, default=str) if context and not self._of_patient else ""
         self._replacer = self._language.replacer(self.method, self._key, subject)
         self._known = (self._language.known(context),) if context else ()
 

@@ -232,7 +232,8 @@ def street_parts(line: str) -> list[str]:
     words = line.split()
     if len(words) < 3 or not words[0][:1].isdigit():
         return []
-    return [" ".join(words[1:]), " ".join(words[:-1])]
+    name = words[1:-1]
+    return [" ".join(words[1:]), " ".join(words[:-1]), *([" ".join(name)] if len(name) > 1 else [])]
 
 
 def spaced_pattern(word: str) -> str:
@@ -297,13 +298,14 @@ def _category(key: str) -> Category | None:
 
 def _category_of(node: Mapping[str, Any], outer: Category | None) -> Category | None:
     system = node.get("system")
-    if system in {"phone", "fax", "email", "url", "pager", "sms"}:
-        return {"fax": Category.FAX, "email": Category.EMAIL, "url": Category.URL}.get(str(system), Category.PHONE)
+    if isinstance(system, str) and system in {"phone", "fax", "email", "url", "pager", "sms"}:
+        return {"fax": Category.FAX, "email": Category.EMAIL, "url": Category.URL}.get(system, Category.PHONE)
     kind = node.get("type")
     if isinstance(kind, Mapping):
         for coding in kind.get("coding") or ():
-            if coding.get("code") in _TYPES:
-                return _TYPES[coding["code"]]
+            code = coding.get("code") if isinstance(coding, Mapping) else None
+            if isinstance(code, str) and code in _TYPES:
+                return _TYPES[code]
     if isinstance(system, str) and system.endswith("us-ssn"):
         return Category.SSN
     return outer

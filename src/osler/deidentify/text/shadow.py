@@ -21,9 +21,13 @@ _ODD: Final = re.compile(
     r"|[^\x00-\x7f][\u0300-\u036f]{0,8}"
     r"|[A-Za-z][\u0300-\u036f]{1,8}"
 )
-_PLAIN: Final = re.compile(r"-[ \t]{0,3}\r?\n|&|\[[A-Z]")
+_PLAIN: Final = re.compile(r"-[ \t]{0,3}\r?\n|&|\[[A-Z]|_\B|\b_|__|(?<=[A-Za-z])0(?=[a-z]{2})")
 PLACEHOLDER: Final = re.compile(rf"\[({'|'.join(Category)})-(\d{{1,5}})\]")
 """What the safe-harbor profile leaves in the place of an identifier."""
+
+_BLANK: Final = re.compile(r"\w+")
+_ZERO: Final = re.compile(r"(?<=[A-Za-z])0(?=[a-z]{2})")
+"""A zero that a scanner read for an o: inside a word of small letters."""
 
 _MIXED: Final = re.compile(r"[A-Za-z][\u0370-\u04ff]|[\u0370-\u04ff][A-Za-z]")
 _WORD: Final = re.compile(r"\w+")
@@ -83,10 +87,18 @@ def make_shadow(text: str) -> Shadow:
         else:
             starts.extend([start] * len(piece))
             ends.extend([end] * len(piece))
-    shadow = PLACEHOLDER.sub(lambda m: MASK * len(m[0]), "".join(pieces))
+    whole = _ZERO.sub("o", "".join(pieces))
+    if "_" in whole:
+        whole = _BLANK.sub(lambda m: _without_blanks(m[0]), whole)
+    shadow = PLACEHOLDER.sub(lambda m: MASK * len(m[0]), whole)
     if _MIXED.search(shadow):
         shadow = _WORD.sub(lambda m: m[0].translate(_LOOKALIKES) if _MIXED.search(m[0]) else m[0], shadow)
     return Shadow(shadow, _lower(shadow), tuple(starts), tuple(ends))
+
+
+def _without_blanks(word: str) -> str:
+    """Return a word of a form without the line that it was written on ("__Smith__"), in the same length."""
+    return word.replace("_", " ") if word[0] == "_" or word[-1] == "_" or "__" in word else word
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int, str]]:

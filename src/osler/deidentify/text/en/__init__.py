@@ -8,12 +8,17 @@ from osler.deidentify.text.en import (
     ages,
     contact,
     dates,
+    day_forms,
     facilities,
+    forms,
     labelled,
     lexicon,
     names,
     places,
+    rosters,
     rules,
+    sites,
+    tables,
     titles,
     towns,
     written_dates,
@@ -30,8 +35,9 @@ is_vocabulary = is_ordinary
 
 def recognisers() -> tuple[Recogniser, ...]:
     """Return the recognisers in the order in which they run."""
-    tables = (
+    every = (
         *titles.RULES,
+        *rosters.RULES,
         *contact.RULES,
         *rules.RULES,
         *dates.RULES,
@@ -39,10 +45,14 @@ def recognisers() -> tuple[Recogniser, ...]:
         *places.RULES,
         *addresses.RULES,
         *facilities.RULES,
+        *forms.RULES,
+        *day_forms.RULES,
+        *sites.RULES,
     )
     return (
-        RuleRecogniser(tables),
+        RuleRecogniser(every),
         labelled.Labelled(),
+        tables.Tables(),
         addresses.AddressesAbroad(),
         facilities.Facilities(),
         towns.Towns(),

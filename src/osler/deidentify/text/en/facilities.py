@@ -19,7 +19,9 @@ _FACILITY: Final = (
     r"|Heart (?:Center|Institute)|Manor|Sanatorium|Assisted Living|Senior Living|"
     r"Retirement (?:Home|Community|Village)|Pharmacy|Family Practice|Family Medicine"
     r"|Pediatrics|Polyclinic|Institute|Dialysis(?: Center)?|Imaging(?: Center)?|VA(?:MC)?\b|SNF\b|ALF\b|ECF\b"
-    r"|LTACH?\b|(?:Hospital|Oncology|Eye|Treatment|Wellness|Community|Trauma|Birth|Recovery|Pain|Spine) Center"
+    r"|LTACH?\b|(?:Hospital|Oncology|Eye|Treatment|Wellness|Community|Trauma|Birth|Recovery|Pain|Spine|Endoscopy"
+    r"|Wound|Surgical|Imaging|Medical)"
+    r" C(?:ent(?:er|re)|tr\b\.?)|(?:Care|Health|Family|Primary) Ctr\b"
     r"|Langone|Hospice)"
 )
 _INSTITUTION: Final = (
@@ -34,7 +36,7 @@ _BEFORE: Final = re.compile(
     rf"(?<![\w.])(?P<name>{_NAME_WORD}(?:[ \t]{{1,2}}(?:(?:of|the|and|de|la|&"
     rf"|-)[ \t]{{1,2}}){{0,2}}{_NAME_WORD}){{0,5}})[ \t]{{1,2}}(?:(?:of|and|&) )?$"
 )
-_AFTER: Final = re.compile(rf" in (?!{_MONTHS}){CAPITALISED}(?: {CAPITALISED})?")
+_AFTER: Final = re.compile(rf" (?:in|of|at) (?!{_MONTHS}){CAPITALISED}(?: {CAPITALISED})?")
 _LEAD: Final = re.compile(
     r"(?:(?:from|at|to|in|and|with|admitted|transferred|discharged|seen|of|for|the|via|by)[ \t]{1,2}){1,4}(?=\S)",
     re.IGNORECASE,
@@ -57,7 +59,7 @@ trauma burn intensive icu ed er or pacu blood drug std hospital clinic center mi
 veterans no date on after before when if please continue status post hosp nearest any
 """
 """Words that make no certain facility: departments, and what a sentence begins with."""
-_GENERIC: Final = frozenset(_DEPARTMENTS.split())
+GENERIC: Final = frozenset(_DEPARTMENTS.split())
 _SYSTEMS: Final = (
     r"(?<![\w-])(?:UCSF|UCLA|UCSD|UCI|USC|NYU(?: Langone)?|MGH|BWH|BIDMC|CHOP|OHSU|UPMC|UAB|UNC|UVA"
     r"|UIC|UTSW|UTMB|MSKCC|MUSC|VUMC|CHLA|CHW|HUP|LAC\+USC|NYP|"
@@ -75,7 +77,7 @@ _SYSTEMS: Final = (
 
 def _names_a_place(match: re.Match[str]) -> bool:
     words = re.findall(r"[\w'/+\-]+", match["name"].lower())
-    return any(word not in _GENERIC for word in words)
+    return any(word not in GENERIC for word in words)
 
 
 RULES: Final = (

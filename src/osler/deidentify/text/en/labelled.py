@@ -26,7 +26,8 @@ _LABELS: Final = (
     _Label(
         "mrn",
         Category.MRN,
-        rf"mrn(?:s|o)?|m\.r\.n\.?|mr(?= ?#|$)|mr (?:no|num)|med(?:ical)?[. ]{{0,2}}rec(?:ord)?s?|{_PERSON}|empi|mpi|pmi"
+        rf"mrn(?:s|o)?|m\.r\.n\.?|mr(?= ?[#:]|$)|mr (?:no|num)|med(?:ical)?[. ]{{0,2}}rec(?:ord)?s?|{_PERSON}|empi"
+        rf"|mpi|pmi"
         r"|ur ?n|u?mrn|ur (?:no|number)|nhs|nhi|chi (?:no|number)|health record|pid|crn|medrec|ehr id",
         r"record|hosp(?:ital)?|chart|patient|pt|unit|pas|dossier",
     ),
@@ -34,7 +35,7 @@ _LABELS: Final = (
         "health-plan",
         Category.HEALTH_PLAN,
         r"member(?:ship)?[ _]?(?:id|no|number|num|card)|subscriber|beneficiary|policy ?holder"
-        r"|insured(?:'s)?|health (?:plan|card|insurance)(?:'s)?|medi-cal|mbi|hicn?|tricare|bcbs\w{0,3}"
+        r"|insured(?:'s)?|mem(?= ?[:#]|$)|health (?:plan|card|insurance)(?:'s)?|medi-cal|mbi|hicn?|tricare|bcbs\w{0,3}"
         r"|blue cross(?: blue shield)?(?: of [a-z]{4,14})?|blue shield|aetna|cigna|humana|united ?health(?:care)?|uhc"
         r"|anthem|payer id|rx ?(?:bin|pcn|grp|group)|ohip|hmo|certificate of insurance|policy (?:no|number|id)",
         r"plan|insurance|ins|member|policy|group|medicare|medicaid|kaiser|ppo|payer|molina|centene",
@@ -95,7 +96,7 @@ _TOKEN: Final = re.compile(
 )
 _GROUPS: Final = re.compile(
     r"(?:[a-z]{0,3}\d{2,5}(?: \d{1,6}){1,5}(?:[- ][a-z]{1,2})?|[a-z]{1,2}\d\d(?: [a-z0-9]{1,4}){3,7}"
-    r"|[a-z]\d{3,4} \d{2} \d{6})"
+    r"|[a-z]\d{3,4} \d{2} \d{6}|\d{6,9} \d{2,4})"
     r"(?![\w/%]|[.:]\d)"
 )
 _APART: Final = re.compile(
@@ -187,7 +188,7 @@ def _end_of_value(lower: str, start: int, joint: str, label: _Label, sure: bool)
     if said and (sure or _ASSIGNS.search(joint) or _HAS_NOUN.search(joint)):
         return said.end()
     groups = _GROUPS.match(lower, start)
-    if groups and sum(map(str.isdigit, groups[0])) >= 7 and not _MEASURE.match(lower, groups.end()):
+    if groups and sum(map(str.isdigit, groups[0])) >= (5 if sure else 7) and not _MEASURE.match(lower, groups.end()):
         return max(groups.end(), _token_end(lower, start))
     apart = _APART.match(lower, start)
     if apart and (sure or _HAS_NOUN.search(joint)):

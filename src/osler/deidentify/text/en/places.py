@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from osler.deidentify.safe_harbor import small_zip_areas
 from osler.deidentify.text.rule import Check, Rule
 from osler.deidentify.text.spans import Category
 
@@ -20,6 +21,7 @@ STATE_NAME: Final = (
     r"South (?:Carolina|Dakota)|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West Virginia|Wisconsin|Wyoming)"
 )
 CAPITALISED: Final = r"[A-Z\u00c0-\u00de][\w'&.\-]{0,30}"
+_TOWN: Final = r"[A-Z\u00c0-\u00de][\w'&.]{0,30}(?:[ -][A-Z\u00c0-\u00de][\w'&.]{0,30}){0,2}"
 _TYPE: Final = (
     r"(?:Street|St|Avenue|Ave|Av|Road|Rd|Drive|Dr|Lane|Ln|Boulevard|Blvd|Court|Ct|Circle|Cir"
     r"|Place|Pl|Way|Terrace|Ter|Trail|Trl|"
@@ -32,16 +34,13 @@ _UNIT: Final = (
     r"(?:,?\s{1,3}(?:[Aa]pt|[Aa]partment|APT|[Ss]uite|SUITE|STE|[Ss]te|[Uu]nit|UNIT|[Rr]oom|RM"
     r"|[Ff]loor|[Ff]l|[Bb]ldg|#)\.?\s?#?\s?[\w\-]{1,6})?"
 )
-_SMALL_AREAS: Final = "036 059 063 102 202 203 204 205 369 556 692 753 772 790 821 823 830 831 878 879 884 890 893"
-_ZIP3_SMALL: Final = frozenset(_SMALL_AREAS.split())
-"""Three-digit ZIP areas of 20,000 people or fewer: the HHS list of 2012 and those of the 2010 and 2020 censuses."""
 
 
 def zip3(code: str) -> str:
     """Return the three digits that may stay of a US ZIP code, 000 for a small area; '' for another code."""
     if not re.fullmatch(r"\d{5}(?:-\d{4})?", code):
         return ""
-    return "000" if code[:3] in _ZIP3_SMALL else code[:3]
+    return "000" if code[:3] in small_zip_areas() else code[:3]
 
 
 def place_rule(
@@ -136,7 +135,7 @@ RULES: Final = (
     ),
     place_rule(
         "town",
-        rf"(?:,\s|\n)(?P<v>{CAPITALISED}(?:[ -]{CAPITALISED}){{0,2}}),? (?=(?:{STATE_NAME}|{STATE}),?\s\d{{5}}\b)",
+        rf"(?:,\s|\n)(?P<v>{_TOWN}),? (?=(?:{STATE_NAME}|{STATE}),?\s\d{{5}}\b)",
         0.9,
     ),
     place_rule("zip", rf"\b(?:{STATE}|{STATE_NAME})\.?[, ]{{1,2}}(?P<v>\d{{5}}(?:-\d{{4}})?)(?![\w-])", 0.95),
@@ -149,7 +148,7 @@ RULES: Final = (
     ),
     place_rule(
         "town",
-        rf"(?<![\w'])(?P<v>{CAPITALISED}(?:[ -]{CAPITALISED}){{0,2}}),[ \n](?=(?:PA|MD|MS|MT|CT|PR)"
+        rf"(?<![\w'])(?P<v>{_TOWN}),[ \n](?=(?:PA|MD|MS|MT|CT|PR)"
         rf"[ ,]{{1,2}}\d{{5}}|(?!PA|MD|MS|MT|CT|PR){STATE}(?![\w'/\-]))",
         0.9,
         lambda m: not re.search(r"(?:^|\s)(?:MD|DO|RN|NP|PA)$", m["v"]),
@@ -158,7 +157,7 @@ RULES: Final = (
     place_rule(
         "town",
         rf"\b(?:[Ii]n|[Ff]rom|[Aa]t|[Nn]ear|[Oo]f"
-        rf"|[Tt]o) (?P<v>{CAPITALISED}(?:[ -]{CAPITALISED}){{0,2}}), (?={STATE_NAME}\b)",
+        rf"|[Tt]o) (?P<v>{_TOWN}), (?={STATE_NAME}\b)",
         0.9,
         digits=False,
     ),

@@ -12,7 +12,7 @@ from osler.deidentify.text.engine import Document
 from osler.deidentify.text.spans import Category, Span
 
 _CANDIDATE: Final = re.compile(
-    r"[A-Z\u00c0-\u00de][\w.'\-]{1,25}(?:[ \t](?:(?:de|del|la|le|upon"
+    r"[A-Z\u00c0-\u00de][\w.'\-]{1,25}(?:[ \t](?:(?:de|del|du|la|le|upon"
     r"|on) )?[A-Z\u00c0-\u00de][\w.'\-]{1,25}){0,3}"
 )
 _LOWER_CANDIDATE: Final = re.compile(
@@ -38,6 +38,9 @@ _EPONYM: Final = re.compile(
     r"consensus|regimen|system|tube|drain|catheter|method|procedure|trial|study|cohort"
     r"|heart study|equation|declaration|assessment|association|knee|hip|cuff|sign)\b",
     re.IGNORECASE,
+)
+_SCORED: Final = re.compile(
+    r" (?:[IVX]{1,4}[A-Ca-c]?\b|C\d|\d{1,2}(?=[.,;]|$)|neg\b|pos\b|wnl|Naming|moderate|mild|severe)"
 )
 _SITE: Final = re.compile(
     r" (?:downtown |medical |general |main |pediatric )?(?:clinics?|office|facility|hospital"
@@ -113,7 +116,11 @@ class Towns:
         if code is None:
             return False
         end = start + len(name)
-        if _EPONYM.match(text, end, end + 60) or _TITLE.search(text, max(0, start - 8), start):
+        if (
+            _EPONYM.match(text, end, end + 60)
+            or _SCORED.match(text, end, end + 12)
+            or _TITLE.search(text, max(0, start - 8), start)
+        ):
             return False
         if (name.isupper() and len(name) < 5) or _ABBREVIATION.search(name):
             return False
