@@ -9,6 +9,7 @@ from starlette.types import Scope
 from osler.api import scopes
 from osler.api.services import Audit, Services
 from osler.audit import Agent, AuditRecord
+from osler.domain.reach import EVERYTHING, Reach
 from osler.errors import AccessDenied, OslerError, StorageBusy, Unauthenticated
 
 CLIENT_KEY: Final = "osler.client"
@@ -29,16 +30,22 @@ class Caller:
         """As the audit names it."""
         return Agent(self.client_id, "client", self.address)
 
-    def require(self, type_name: str, right: str) -> None:
-        """Let pass what the token's scopes give.
+    def reach(self, type_name: str, right: str) -> Reach:
+        """Return which resources of a type the caller has this right (a letter of ``cruds``) to."""
+        return EVERYTHING if scopes.allows(self.scopes, type_name, right) else ()
+
+    def require(self, type_name: str, right: str) -> Reach:
+        """Let pass what the token's scopes give, and return how far it reaches.
 
         Raises
         ------
         AccessDenied
             If they do not give this right (a letter of ``cruds``) to this type of resource.
         """
-        if not scopes.allows(self.scopes, type_name, right):
+        reach = self.reach(type_name, right)
+        if not reach:
             raise AccessDenied("the scope of the access token does not allow this")
+        return reach
 
 
 def admit(request: Request, services: Services) -> Caller:

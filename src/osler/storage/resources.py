@@ -185,8 +185,8 @@ class ResourceStore:
 
     def _retire(self, connection: Connection, held: RowMapping, before: Resource) -> None:
         """Move a version to the history, and take it out of the index: its own text says where it stands there."""
-        kept = {name: held[name] for name in ("type", "id", "version", "updated_at", "sealed")}
-        connection.execute(history.insert(), kept)
+        kept = {name: held[name] for name in ("type", "id", "version", "updated_at", "patient", "restricted", "sealed")}
+        connection.execute(history.insert(), kept | {"method": "PUT"})
         connection.execute(delete(resources).where(resources.c.type == held["type"], resources.c.id == held["id"]))
         keys = [{f"of_{name}": row[name] for name in _TOKEN_KEY} for row in self._rows(before)]
         connection.execute(
@@ -203,6 +203,8 @@ class ResourceStore:
             "patient": patient_of(stamped),
             "date_at": rows[0]["date_at"],
             "updated_at": parse_span(stamped["meta"]["lastUpdated"])[0],
+            "deleted": False,
+            "restricted": False,
             "sealed": self._sealer.seal(fhir.dumps(stamped).encode(), _aad(type_name, logical_id, version)),
         }
         connection.execute(resources.insert(), row)

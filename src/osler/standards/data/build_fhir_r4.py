@@ -16,18 +16,35 @@ from pathlib import Path
 from typing import Any
 
 TYPES = (
+    "AllergyIntolerance",
     "AuditEvent",
+    "Binary",
     "Bundle",
     "CapabilityStatement",
     "Communication",
+    "Composition",
+    "Condition",
     "Device",
     "DiagnosticReport",
+    "DocumentReference",
+    "Encounter",
     "Flag",
+    "Group",
     "ImagingStudy",
+    "MedicationRequest",
+    "MedicationStatement",
     "Observation",
     "OperationOutcome",
+    "Organization",
+    "Parameters",
     "Patient",
+    "Practitioner",
+    "PractitionerRole",
     "Provenance",
+    "RiskAssessment",
+    "ServiceRequest",
+    "Subscription",
+    "Task",
 )
 MOST_CODES = 600  # a larger value set (MIME types, languages, UCUM) is not a list that is worth carrying
 _REGEX = "http://hl7.org/fhir/StructureDefinition/regex"

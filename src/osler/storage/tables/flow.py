@@ -1,8 +1,4 @@
-"""The ledger's tables, as SQLAlchemy Core.
-
-Times are seconds since the epoch, UTC, as double precision. No column holds a patient value in clear: what is
-identified is sealed (AES-256-GCM) or a keyed index (HMAC-SHA-256).
-"""
+"""Keys, the vault, the audit chain, and the flow from ingest to the alert."""
 
 from sqlalchemy import (
     BigInteger,
@@ -13,20 +9,12 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    }
-)
+from osler.storage.tables.schema import metadata
 
 # ---------------------------------------------------------------------------------------- keys and vault
 
@@ -222,86 +210,4 @@ alert = Table(
     Column("acknowledged_at", Double),
     Column("acknowledged_by", Text),
     Index("ix_alert_state", "state", "escalate_at"),
-)
-
-resource = Table(
-    "resource",
-    metadata,
-    Column("type", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("version", Integer, nullable=False),
-    Column("patient", Text),  # logical id of the Patient it is about: a pseudonym
-    Column("date_at", Double, nullable=False),  # by which pages are sorted
-    Column("updated_at", Double, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),  # the resource as JSON text
-    Index("ix_resource_date_at", "type", "date_at", "id"),
-    Index("ix_resource_updated_at", "type", "updated_at", "id"),
-)
-
-resource_history = Table(
-    "resource_history",
-    metadata,
-    Column("type", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("version", Integer, primary_key=True),
-    Column("updated_at", Double, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),  # as it was in resource
-)
-
-# The key is in the order of a page of a search: all that have one term, by date.
-resource_token = Table(
-    "resource_token",
-    metadata,
-    Column("type", Text, primary_key=True),
-    Column("parameter", Text, primary_key=True),
-    Column("value", LargeBinary, primary_key=True),  # keyed index of the term; empty for a date
-    Column("date_at", Double, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("low", Double),  # for dates: seconds since the epoch
-    Column("high", Double),
-    sqlite_with_rowid=False,
-)
-
-# -------------------------------------------------------------------------------------------------- access
-
-user = Table(
-    "person",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("role", Text, nullable=False),
-    Column("password_hash", Text, nullable=False),  # argon2id
-    Column("disabled", Boolean, nullable=False),
-    Column("created_at", Double, nullable=False),
-)
-
-client = Table(
-    "client",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("scope", Text, nullable=False),
-    Column("jwks", Text),
-    Column("secret_hash", Text),
-    Column("redirect_uris", Text, nullable=False),  # JSON array
-    Column("public", Boolean, nullable=False),
-    Column("disabled", Boolean, nullable=False),
-    Column("created_at", Double, nullable=False),
-)
-
-access_token = Table(
-    "access_token",
-    metadata,
-    Column("hash", LargeBinary, primary_key=True),  # SHA-256 of the token
-    Column("client_id", Text, ForeignKey("client.id"), nullable=False),
-    Column("scope", Text, nullable=False),
-    Column("expires_at", Double, nullable=False),
-    Column("revoked", Boolean, nullable=False),
-)
-
-used_assertion = Table(
-    "used_assertion",
-    metadata,
-    Column("client_id", Text, primary_key=True),
-    Column("jti", Text, primary_key=True),
-    Column("expires_at", Double, nullable=False),
 )
