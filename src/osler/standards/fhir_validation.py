@@ -6,7 +6,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from osler.standards.fhir_definitions import Definitions, Element, definitions
+from osler.standards.fhir_invariants import invariants_of
 from osler.standards.fhir_json import MAX_DEPTH, Resource
+from osler.standards.fhir_narrative import narrative_fault
 
 _MAX_ISSUES: Final = 50
 _MAX_STRING: Final = 1_048_576  # characters: FHIR R4, Data Types, string
@@ -40,8 +42,9 @@ def validate(resource: Resource) -> list[Issue]:
     """Return what is wrong with a resource; an empty list when it keeps the R4 definitions.
 
     Checks that each element is known, in its cardinality and of its type; that primitive values have the published
-    form; required bindings whose codes can be listed; one type per choice; reference targets. Invariants in FHIRPath
-    are not evaluated.
+    form; required bindings whose codes can be listed; one type per choice; reference targets; the invariants that are
+    errors; that a narrative holds nothing but basic formatting; that contained resources and the references to them
+    belong together.
 
     References
     ----------
@@ -69,7 +72,29 @@ class _Validation:
         elif name not in self.known.resources:
             self.fault("not-supported", path or name, "a resource of a type that is not taken here")
         else:
+            before = len(self.issues)
             self.object(value, name, path or name, depth)
+            if len(self.issues) == before and name != "Bundle":
+                self.contained(value, path or name, inside=path.rpartition(".")[2].startswith("contained["))
+
+    def contained(self, value: Resource, path: str, *, inside: bool) -> None:
+        """Check what holds between a resource and those that it contains (dom-2 to dom-5, ref-1)."""
+        self.invariants(value, "DomainResource", path)
+        ids = {item.get("id") for item in value.get("contained", [])}
+        inner, pointed = _local_references(value)
+        if not inside:  # what a contained resource points to stands in its container
+            for place in inner:
+                if place.target and place.target not in ids:
+                    self.fault("value", f"{path}{place.path}", "points to no resource that is contained (ref-1)")
+        if "" not in pointed:
+            for index, item in enumerate(value.get("contained", [])):
+                if item.get("id") not in pointed:
+                    self.fault("invariant", f"{path}.contained[{index}]", "nothing refers to it (dom-3)")
+
+    def invariants(self, value: dict[str, Any], type_name: str, path: str) -> None:
+        for invariant in invariants_of(type_name):
+            if not invariant.holds(value):
+                self.fault("invariant", path, f"{invariant.words} ({invariant.key})")
 
     def object(self, value: Any, type_name: str, path: str, depth: int) -> None:
         if depth > MAX_DEPTH or len(self.issues) >= _MAX_ISSUES:
@@ -77,6 +102,16 @@ class _Validation:
         if not isinstance(value, dict) or not value:
             self.fault("structure", path, "must be an object that is not empty")
             return
+        before = len(self.issues)
+        present = self.elements(value, type_name, path, depth)
+        for name in self.known.required[type_name]:
+            if name not in present:
+                self.fault("required", f"{path}.{name}", "is required")
+        if len(self.issues) == before:  # the predicates count on elements of the right types
+            self.invariants(value, type_name, path)
+
+    def elements(self, value: dict[str, Any], type_name: str, path: str, depth: int) -> set[str]:
+        """Check the elements that are there, and return their names, and those of the choices among them."""
         elements = self.known.types[type_name]
         is_resource = type_name in self.known.resources
         present: set[str] = set()
@@ -95,9 +130,7 @@ class _Validation:
                     self.fault("structure", f"{path}.{element.choice}", "has more than one type of a choice")
                 present.add(element.choice or name)
                 self.element(item, element, f"{path}.{name}", depth)
-        for name in self.known.required[type_name]:
-            if name not in present:
-                self.fault("required", f"{path}.{name}", "is required")
+        return present
 
     def element(self, value: Any, element: Element, path: str, depth: int) -> None:
         if element.maximum == 1:
@@ -141,10 +174,18 @@ class _Validation:
                 self.fault("value", path, "must fit in 32 bits")
         elif not isinstance(value, str) or not value or len(value) > _MAX_STRING:
             self.fault("value", path, "must be a string that is not empty")
-        elif not self.known.primitives[kind].fullmatch(value):
-            self.fault("value", path, f"has not the form of type {kind}")
+        else:
+            self.text(value, element, path)
+
+    def text(self, value: str, element: Element, path: str) -> None:
+        if not self.known.primitives[element.type].fullmatch(value):
+            self.fault("value", path, f"has not the form of type {element.type}")
         elif element.codes is not None and value not in element.codes:
             self.fault("code-invalid", path, "is not a code of the required value set")
+        elif element.type == "xhtml":
+            fault = narrative_fault(value)
+            if fault:
+                self.fault("invariant", path, f"{fault} (txt-1, txt-2)")
 
     def siblings(self, value: Any, element: Element, path: str, depth: int) -> None:
         """Check the ``_name`` property of a primitive: its id and extensions (R4 2.6.2)."""
@@ -168,6 +209,31 @@ class _Validation:
         for name in _target_types(value):
             if name in self.known.all_resources and element.targets is not None and name not in element.targets:
                 self.fault("value", path, f"may not point to a {name}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pointer:
+    path: str
+    target: str
+
+
+def _local_references(resource: Resource) -> tuple[list[_Pointer], set[str]]:
+    """Return the references to contained resources with their paths, and all that any text with # points to."""
+    inner: list[_Pointer] = []
+    pointed: set[str] = set()
+    waiting: list[tuple[Any, str]] = [(resource, "")]
+    while waiting:
+        node, path = waiting.pop()
+        if isinstance(node, dict):
+            reference = node.get("reference")
+            if isinstance(reference, str) and reference.startswith("#"):
+                inner.append(_Pointer(path, reference[1:]))
+            waiting.extend((item, f"{path}.{name}") for name, item in node.items() if name != "div")
+        elif isinstance(node, list):
+            waiting.extend((item, f"{path}[{index}]") for index, item in enumerate(node))
+        elif isinstance(node, str) and node.startswith("#"):
+            pointed.add(node[1:])
+    return inner, pointed
 
 
 def _is_number(value: Any) -> bool:
