@@ -55,7 +55,7 @@ def cr_files(count: int) -> list[bytes]:
 
 def osler() -> Callable[[bytes], object]:
     pseudonyms = EphemeralPseudonyms()
-    return lambda content: deidentify_instance(content, pseudonyms=pseudonyms)
+    return lambda content: deidentify_instance(content, pseudonyms=pseudonyms).content
 
 
 def dicognito() -> Callable[[bytes], object]:

@@ -174,20 +174,4 @@ def test_what_is_deidentified_again_stays_as_it_is(
         once = deidentify_instance(instance(own, [inner]), pseudonyms=pseudonyms, options=options).content
     except DeidentificationRefused:
         return
-    twice = deidentify_instance(once, pseudonyms=pseudonyms, options=options).content
-    assert form(read(twice), moved=MODIFIED in options) == form(read(once), moved=MODIFIED in options)
-
-
-def form(written: pydicom.Dataset, *, moved: bool) -> list[tuple[object, ...]]:
-    """Return all elements; of UIDs, pseudonyms and dates that move only that they are there."""
-    described: list[tuple[object, ...]] = []
-    for element in written:
-        if element.VR == "SQ":
-            described.append((element.tag, [form(item, moved=moved) for item in element.value]))
-        elif element.VR == "UI" or element.keyword in ("PatientID", "PatientName", "AccessionNumber"):
-            described.append((element.tag, element.VR, element.is_empty))
-        elif moved and element.VR in ("DA", "DT"):
-            described.append((element.tag, element.VR, str(element.value)[8:]))
-        else:
-            described.append((element.tag, element.VR, str(element.value)))
-    return described
+    assert deidentify_instance(once, pseudonyms=pseudonyms, options=options).content == once

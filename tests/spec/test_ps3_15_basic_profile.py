@@ -296,7 +296,9 @@ def test_coded_concepts(name: str, value: bytes, scheme: bytes, meaning: bytes, 
 def test_the_file_says_that_and_how_it_was_deidentified() -> None:
     dataset = pydicom.dcmread(io.BytesIO(deidentified(planted(0x00100010, "PN", b"Smith", depth=0)).content))
     assert dataset.PatientIdentityRemoved == "YES"
-    assert "PS3.15 2026c" in dataset.DeidentificationMethod
+    text, seal = dataset.DeidentificationMethod
+    assert "PS3.15 2026c" in text
+    assert re.fullmatch("seal [0-9a-f]{32}", seal)
     (code,) = dataset.DeidentificationMethodCodeSequence
     assert (code.CodeValue, code.CodingSchemeDesignator) == ("113100", "DCM")
     assert code.CodeMeaning == "Basic Application Confidentiality Profile"

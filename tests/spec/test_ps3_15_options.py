@@ -280,6 +280,39 @@ def test_uids_that_are_retained_are_retained_in_the_file_meta_information_and_in
     assert without.SOPInstanceUID != "1.2.3.4"
 
 
+UIDS = [
+    (int(row.pattern, 16), depth, row.options.get("retain-uids") == "K")
+    for row in profile_rows()
+    if row.basic == "U" and row.keyword and dictionary().get(int(row.pattern, 16)) == "UI" and row.pattern >= "0008"
+    for depth in (0, 1)
+    if depth or int(row.pattern, 16) not in BASE  # the identity of the instance, which the test above looks at
+]
+
+
+@pytest.mark.parametrize(("tag", "depth", "stays"), UIDS)
+def test_a_uid_is_retained_where_the_column_says_so_and_only_there(tag: int, depth: int, stays: bool) -> None:
+    content = planted(tag, "UI", CANARY_UID.encode(), depth=depth)
+    safe = deidentify_instance(content, pseudonyms=EphemeralPseudonyms(), options=["retain-uids"])
+    assert (CANARY_UID.encode() in safe.content) is stays
+
+
+@pytest.mark.parametrize(
+    ("tag", "stays"),
+    [
+        (0x0018991E, True),  # the table has no row for it
+        (0x00091001, False),  # private
+        (0x00189FFE, False),  # in no dictionary
+    ],
+)
+def test_a_uid_that_the_table_does_not_know_is_retained_when_the_dictionary_does(tag: int, stays: bool) -> None:
+    content = planted(tag, "UI", CANARY_UID.encode(), depth=0)
+    made = [
+        deidentify_instance(content, pseudonyms=EphemeralPseudonyms(), options=options).content
+        for options in ([], ["retain-uids"])
+    ]
+    assert [CANARY_UID.encode() in one for one in made] == [False, stays]
+
+
 def test_dates_that_one_option_keeps_and_another_moves_are_moved() -> None:
     """What is retained as a device's own would give the days away by which the other dates are moved."""
     device, moved_dates = "retain-device-identity", "retain-longitudinal-modified-dates"

@@ -1,5 +1,7 @@
 """``osler deid``: the group, and ``osler deid dicom``."""
 
+import shlex
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +11,12 @@ from rich.progress import Progress
 
 from osler.cli import deid_evaluate, deid_fhir, deid_profile, deid_reveal, deid_text
 from osler.cli.caller import Caller, DataDir, Json, emit, progress_console
+from osler.deidentify.dicom.batches import Work
+from osler.deidentify.dicom.burned_in.defacing import DefacingCommand
 from osler.deidentify.dicom.folder import deidentify_folder
-from osler.deidentify.dicom.options import options_of
+from osler.deidentify.dicom.options import Option, Options, options_of
 from osler.deidentify.pseudonyms import VaultPseudonyms
+from osler.errors import ConfigError
 from osler.hub.opening import create_data_dir
 
 
@@ -36,6 +41,18 @@ def dicom(
         list[str] | None, typer.Option(help="An option of PS3.15 E.3 in kebab-case; may be given again.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write one JSON object a file there, without any value.")] = None,
+    review: Annotated[
+        Path | None,
+        typer.Option(
+            help="With clean-pixel-data: write a page for each file there, that shows its pixels as they came."
+        ),
+    ] = None,
+    defacer: Annotated[
+        str | None,
+        typer.Option(
+            help="For clean-recognizable-visual-features: a command that is given a file to read and one to write."
+        ),
+    ] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -46,6 +63,7 @@ def dicom(
     """
     caller: Caller = ctx.obj
     options = options_of(option or ())
+    work = Work(target, options, review, _defacer(defacer, options))
     settings = caller.config(data_dir)
     create_data_dir(settings, caller.environ)
     with (
@@ -55,9 +73,8 @@ def dicom(
         task = progress.add_task("de-identifying", total=None)
         summary = deidentify_folder(
             source,
-            target,
+            work,
             pseudonyms=VaultPseudonyms(stores.vault),
-            options=options,
             report=report,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
@@ -72,3 +89,18 @@ def dicom(
     )
     if summary.refused or summary.failed:
         raise typer.Exit(3 if summary.deidentified else 1)
+
+
+def _defacer(command: str | None, options: Options) -> DefacingCommand | None:
+    """Return the tool that defaces, if one is asked for."""
+    if command is None:
+        return None
+    if Option.CLEAN_RECOGNIZABLE_VISUAL_FEATURES not in options:
+        raise ConfigError("--defacer is for the option clean-recognizable-visual-features")
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = []
+    if not words or shutil.which(words[0]) is None:
+        raise ConfigError("the command of --defacer is not there")
+    return DefacingCommand(tuple(words))

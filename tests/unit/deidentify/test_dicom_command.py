@@ -60,3 +60,16 @@ def test_the_same_command_again_makes_the_same(run: Run, tmp_path: Path) -> None
         made.append({path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()})
     assert made[0] == made[1]
     assert len(made[0]) == 1
+
+
+@pytest.mark.parametrize("option", ["retain-longitudinal-modified-dates", "clean-descriptors", "retain-uids"])
+def test_what_was_made_is_made_the_same_when_it_is_given_again(run: Run, tmp_path: Path, option: str) -> None:
+    assert run("--option", option)[0] == 0
+    args = ["deid", "dicom", str(tmp_path / "out"), str(tmp_path / "again"), "--data-dir", str(tmp_path / "data")]
+    assert main([*args, "--option", option], {"HOME": str(tmp_path)}) == 0
+    made, again = (
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.dcm")}
+        for name in ("out", "again")
+    )
+    assert made == again
+    assert len(made) == 1

@@ -6,6 +6,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from osler.deidentify.dicom.batches import Work
 from osler.deidentify.dicom.folder import FolderSummary, deidentify_folder
 from osler.deidentify.ephemeral import EphemeralPseudonyms
 from osler.errors import ConfigError, StorageBusy
@@ -29,7 +30,7 @@ def test_a_folder(source: Path, tmp_path: Path) -> None:
     pseudonyms, seen = EphemeralPseudonyms(), []
     summary = deidentify_folder(
         source,
-        tmp_path / "out",
+        Work(tmp_path / "out"),
         pseudonyms=pseudonyms,
         report=tmp_path / "report.ndjson",
         progress=lambda done, total: seen.append((done, total)),
@@ -45,7 +46,9 @@ def test_a_folder(source: Path, tmp_path: Path) -> None:
 
 
 def test_the_report_names_rules_and_no_value(source: Path, tmp_path: Path) -> None:
-    deidentify_folder(source, tmp_path / "out", pseudonyms=EphemeralPseudonyms(), report=tmp_path / "report.ndjson")
+    deidentify_folder(
+        source, Work(tmp_path / "out"), pseudonyms=EphemeralPseudonyms(), report=tmp_path / "report.ndjson"
+    )
     text = (tmp_path / "report.ndjson").read_text()
     assert "anarie" not in text.lower()
     lines = [json.loads(line) for line in text.splitlines()]
@@ -65,7 +68,9 @@ def test_the_report_names_rules_and_no_value(source: Path, tmp_path: Path) -> No
 
 
 def test_one_file(source: Path, tmp_path: Path) -> None:
-    summary = deidentify_folder(source / "1957" / "kanarie-1.dcm", tmp_path / "out", pseudonyms=EphemeralPseudonyms())
+    summary = deidentify_folder(
+        source / "1957" / "kanarie-1.dcm", Work(tmp_path / "out"), pseudonyms=EphemeralPseudonyms()
+    )
     assert summary == FolderSummary(deidentified=1)
 
 
@@ -76,9 +81,9 @@ def test_an_instance_that_comes_twice_is_kept_twice(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         (source / f"{number}.dcm").write_bytes(part10(image("CR", InstanceNumber=number, **uids)))
     for _ in range(2):
-        assert deidentify_folder(source, tmp_path / "out", pseudonyms=EphemeralPseudonyms()).deidentified == 3
+        assert deidentify_folder(source, Work(tmp_path / "out"), pseudonyms=EphemeralPseudonyms()).deidentified == 3
     pseudonyms = EphemeralPseudonyms()
-    deidentify_folder(source, tmp_path / "other", pseudonyms=pseudonyms)
+    deidentify_folder(source, Work(tmp_path / "other"), pseudonyms=pseudonyms)
     uid = pseudonyms.uid("1.2.3.1")
     names = sorted(path.name for path in (tmp_path / "other").rglob("*.dcm"))
     assert names == sorted([f"{uid}.dcm", f"{uid}-2.dcm", f"{uid}-3.dcm"])
@@ -88,7 +93,7 @@ def test_an_instance_that_comes_twice_is_kept_twice(tmp_path: Path) -> None:
 def test_folders_that_overlap(tmp_path: Path, inside: str, outside: str) -> None:
     (tmp_path / "in" / "deep").mkdir(parents=True)
     with pytest.raises(ConfigError):
-        deidentify_folder(tmp_path / inside, tmp_path / outside, pseudonyms=EphemeralPseudonyms())
+        deidentify_folder(tmp_path / inside, Work(tmp_path / outside), pseudonyms=EphemeralPseudonyms())
 
 
 def test_links_are_not_followed(source: Path, tmp_path: Path) -> None:
@@ -96,12 +101,12 @@ def test_links_are_not_followed(source: Path, tmp_path: Path) -> None:
     only_links.mkdir()
     os.symlink(source / "1957" / "kanarie-1.dcm", only_links / "file.dcm")
     os.symlink(source, only_links / "folder")
-    assert deidentify_folder(only_links, tmp_path / "out", pseudonyms=EphemeralPseudonyms()) == FolderSummary()
+    assert deidentify_folder(only_links, Work(tmp_path / "out"), pseudonyms=EphemeralPseudonyms()) == FolderSummary()
 
 
 def test_a_target_that_cannot_be_written_is_said_without_a_name(source: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file stands here")
     with pytest.raises(StorageBusy) as raised:
-        deidentify_folder(source, tmp_path / "out", pseudonyms=EphemeralPseudonyms())
+        deidentify_folder(source, Work(tmp_path / "out"), pseudonyms=EphemeralPseudonyms())
     assert "out" not in str(raised.value).split()[-1]
     assert "anarie" not in str(raised.value)

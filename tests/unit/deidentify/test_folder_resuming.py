@@ -102,7 +102,7 @@ def test_a_run_goes_on_where_another_stopped(source: Path, tmp_path: Path) -> No
     assert len(before) == 4
     report, seen = tmp_path / "report", []
     summary = deidentify_folder(
-        source, tmp_path / "out", pseudonyms=pseudonyms, report=report, progress=lambda done, _: seen.append(done)
+        source, Work(tmp_path / "out"), pseudonyms=pseudonyms, report=report, progress=lambda done, _: seen.append(done)
     )
     assert summary == FolderSummary(deidentified=COUNT - 1, refused=1, failed=1)
     assert seen == [COUNT + 1]
@@ -112,7 +112,7 @@ def test_a_run_goes_on_where_another_stopped(source: Path, tmp_path: Path) -> No
     assert all(path.stat().st_mtime_ns == written for path, written in before.items())
     assert len(list((tmp_path / "out").rglob("*.dcm"))) == COUNT - 1
     assert not (tmp_path / "out" / STATE).exists()
-    deidentify_folder(source, tmp_path / "anew", pseudonyms=pseudonyms, report=tmp_path / "whole")
+    deidentify_folder(source, Work(tmp_path / "anew"), pseudonyms=pseudonyms, report=tmp_path / "whole")
     assert (tmp_path / "whole").read_text() == report.read_text()
 
 
@@ -123,7 +123,7 @@ def test_the_state_tells_nothing_and_bears_being_cut_off(source: Path, tmp_path:
     assert "anarie" not in text.lower()
     assert "1.2.3.1" not in text
     state.write_text(text[:-20])
-    summary = deidentify_folder(source, tmp_path / "out", pseudonyms=pseudonyms)
+    summary = deidentify_folder(source, Work(tmp_path / "out"), pseudonyms=pseudonyms)
     assert summary.deidentified == COUNT - 1
     assert len(list((tmp_path / "out").rglob("*.dcm"))) == COUNT - 1
 
@@ -132,7 +132,7 @@ def test_the_state_tells_nothing_and_bears_being_cut_off(source: Path, tmp_path:
 def test_what_has_changed_is_done_anew(source: Path, tmp_path: Path, change: str) -> None:
     pseudonyms: EphemeralPseudonyms = begun(source, tmp_path, batches=1, options=frozenset())
     (kept,) = (tmp_path / "out").rglob("*.dcm")
-    options = ["retain-longitudinal-full-dates"] if change == "options" else []
+    options = options_of(["retain-longitudinal-full-dates"] if change == "options" else [])
     if change == "vault":
         pseudonyms = EphemeralPseudonyms()
     elif change == "file":
@@ -141,7 +141,7 @@ def test_what_has_changed_is_done_anew(source: Path, tmp_path: Path, change: str
         kept.unlink()
     else:
         kept.write_bytes(b"of other options")
-    summary = deidentify_folder(source, tmp_path / "out", pseudonyms=pseudonyms, options=options)
+    summary = deidentify_folder(source, Work(tmp_path / "out", options), pseudonyms=pseudonyms)
     assert summary.deidentified == COUNT - 1 - (change == "file")
     if change != "vault":
         dates = {pydicom.dcmread(p).get("StudyDate") for p in (tmp_path / "out").rglob("*.dcm")}
@@ -152,7 +152,7 @@ def test_an_interrupted_run_leaves_its_state(source: Path, tmp_path: Path) -> No
     pseudonyms = begun(source, tmp_path, batches=2, options=frozenset())
     pseudonyms.left = 0
     with pytest.raises(KeyboardInterrupt):
-        deidentify_folder(source, tmp_path / "out", pseudonyms=pseudonyms)
+        deidentify_folder(source, Work(tmp_path / "out"), pseudonyms=pseudonyms)
     assert (tmp_path / "out" / STATE).is_file()
     pseudonyms.left, pseudonyms.asked = 1, 0
-    assert deidentify_folder(source, tmp_path / "out", pseudonyms=pseudonyms).deidentified == COUNT - 1
+    assert deidentify_folder(source, Work(tmp_path / "out"), pseudonyms=pseudonyms).deidentified == COUNT - 1

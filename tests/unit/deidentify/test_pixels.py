@@ -230,3 +230,20 @@ def test_values_beside_the_stored_bits_are_cleared(signed: int, given: list[int]
     dataset = image("CR", Rows=2, Columns=2, BitsAllocated=16, BitsStored=12, HighBit=11, PixelRepresentation=signed)
     dataset.PixelData = np.array(given, "<u2").tobytes()
     assert np.frombuffer(deidentified(part10(dataset)).PixelData, "<u2").tolist() == kept
+
+
+@pytest.mark.parametrize(
+    ("came", "written"),
+    [
+        ([-2048, -1, 0, 2047], [-2048, -1, 0, 2047]),  # the sign is extended
+        ([0x0800, 0x0FFF, 0x07FF], [0x0800, 0x0FFF, 0x07FF]),  # it is not
+        ([0x1001, 0x0001], [0x0001, 0x0001]),  # an overlay in a high bit of a positive pixel
+        ([0x4FFF, -1], [-1, -1]),  # and of a negative one
+        ([-4096 + 5, 5, 5, 5, 5], [5, 5, 5, 5, 5]),
+    ],
+)
+def test_of_signed_pixels_only_the_sign_stands_above_the_stored_bits(came: list[int], written: list[int]) -> None:
+    dataset = image("CR", BitsAllocated=16, BitsStored=12, HighBit=11, PixelRepresentation=1, Rows=1, Columns=len(came))
+    dataset.PixelData = np.array(came, "<i2").tobytes()
+    made = np.frombuffer(deidentified(part10(dataset)).PixelData, "<i2")
+    assert made[: len(written)].tolist() == written

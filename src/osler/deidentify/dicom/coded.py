@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
+from pydicom.datadict import keyword_for_tag
+
 from osler.deidentify.coding import is_unit
 from osler.domain.codes import Code
 
@@ -60,6 +62,11 @@ def safe_code(value: bytes, scheme: bytes) -> Code:
     if meaning is None and not _has_form(code, designator):
         return UNKNOWN
     return Code(code, designator, meaning or code)
+
+
+def is_code_sequence(tag: int) -> bool:
+    """Whether the items of a sequence are coded concepts, by its name."""
+    return keyword_for_tag(tag).endswith("CodeSequence")
 
 
 def is_local(value: bytes, scheme: bytes) -> bool:

@@ -19,8 +19,8 @@ _LENGTH = Struct(">H")
 _TILE_LENGTH = Struct(">I")
 _SOI, _EOI, _SOS, _COM = 0xD8, 0xD9, 0xDA, 0xFE
 _SOC, _SOT, _SOD, _CME = 0x4F, 0x90, 0x93, 0x64
-_NEXT_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
-_NEXT_MARKER_LS = re.compile(rb"\xff+([\x80-\xcf\xd8-\xfe])")
+_NEXT_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+_NEXT_MARKER_LS = re.compile(rb"\xff([\x80-\xcf\xd8-\xfe])")
 _STANDALONE = frozenset({0x01, _SOI, *range(0xD0, 0xD8)})
 _HARMLESS = {
     0xE0: re.compile(rb"JFIF\0.{7}\0\0", re.DOTALL),  # without a thumbnail

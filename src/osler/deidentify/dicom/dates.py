@@ -1,32 +1,21 @@
-"""Dates moved by the same number of days, so that intervals stay exact.
+"""Encoded dates (DA, DT) moved by the same number of days, so that intervals stay exact.
 
 References
 ----------
 DICOM PS3.15 E.3.6 (Retain Longitudinal Temporal Information Modified Dates), PS3.5 6.2 (DA, DT)
 """
 
-import hashlib
 import re
 from datetime import date, timedelta
 from typing import Final
 
-from osler.domain.identifiers import Identity, PseudonymKind
+from osler.deidentify.dates import days_of, secret_of
 
-MOST_DAYS: Final = 3650
+__all__ = ["days_of", "is_moment", "moved", "secret_of"]
+
 _DATE: Final = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)")
 _DATE_TIME: Final = re.compile(r"(\d{4})(\d\d)(\d\d)((?:\d\d){0,3}(?:\.\d{1,6})?(?:[+-]\d{4})?)")
 _PLAIN_TIME: Final = re.compile(rb"(?:\d{2}:?){1,3}(?:\.\d{1,6})?[ \0]*")
-
-
-def secret_of(patient: Identity) -> Identity:
-    """Return what the vault keeps a random secret for, that is in no output: the patient's dates move by it."""
-    return Identity(PseudonymKind.UID, f"method {patient.issuer}|{patient.value}")
-
-
-def days_of(secret: str) -> int:
-    """Return by how many days a patient's dates move into the past, 1 to :data:`MOST_DAYS`."""
-    digest = hashlib.sha256(b"dates\0" + secret.encode()).digest()
-    return -(1 + int.from_bytes(digest, "big") % MOST_DAYS)
 
 
 def moved(value: bytes, vr: str, days: int) -> bytes | None:

@@ -55,12 +55,14 @@ def describe(options: Options = NONE) -> list[Described]:
             name, what = _MANY[row.pattern]
             if row.pattern == "GGGGEEEE" and Option.RETAIN_SAFE_PRIVATE in options:
                 what = "removed, but for the numbers of table E.3.10-1"
+            if row.pattern == "60XX3000" and Option.CLEAN_GRAPHICS in options:
+                what = "kept with its size and place where no text is found in it; else removed"
             rows.append(Described(row.pattern, name, what, "table E.1-1"))
             continue
         tag = int(row.pattern, 16)
         decided = rule(tag, nested=False, options=options)
         what = _OWN.get(tag) or _WORDS[decided.action]
-        if decided.action is Action.REPLACE_UID and Option.RETAIN_UIDS in options:
+        if decided.clause == Option.RETAIN_UIDS and decided.action is Action.REPLACE_UID:
             what = "kept as it is"
         because = decided.clause if decided.clause in set(Option) else f"table E.1-1: {row.basic}"
         name = dictionary_description(tag) if tag in dictionary() else row.keyword

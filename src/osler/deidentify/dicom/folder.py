@@ -6,15 +6,16 @@ over all cores. Little is not: a CT takes about a millisecond, and a process hal
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from osler.deidentify.dicom.batches import File, Line, Names, Work, batched, writing
 from osler.deidentify.dicom.instance import Pseudonyms
-from osler.deidentify.dicom.options import Option, Options, options_of
+from osler.deidentify.dicom.options import Option, Options
 from osler.deidentify.dicom.processes import in_processes
 from osler.deidentify.dicom.resuming import Unfinished
 from osler.errors import ConfigError
@@ -49,10 +50,9 @@ class FolderSummary:
 
 def deidentify_folder(
     source: Path,
-    target: Path,
+    work: Work,
     *,
     pseudonyms: Pseudonyms,
-    options: Iterable[str] = (),
     report: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> FolderSummary:
@@ -64,12 +64,9 @@ def deidentify_folder(
     ----------
     source : Path
         A folder, read with all that is under it except through symbolic links, or one file.
-    target : Path
-        Gets ``<study>/<series>/<instance>.dcm``, named by pseudonymous UIDs; a second file of one instance gets ``-2``
-        and so on. Made when it is not there.
+    work : Work
+        What is to be done, and where the result goes.
     pseudonyms : Pseudonyms
-    options : iterable of str
-        Names of options of PS3.15 E.3.
     report : Path, optional
         Gets one JSON object a line for each file: ``number`` in the order of the sorted paths, ``sha256`` of the input,
         ``outcome`` (de-identified, refused, failed), then ``output`` and ``actions``, or ``rule`` and ``reason``. It
@@ -80,18 +77,20 @@ def deidentify_folder(
     Raises
     ------
     ConfigError
-        If source and target overlap, or an option is unknown, excludes another, or needs what is not installed.
+        If folders overlap, there is nothing to review, or an option needs what is not installed.
     StorageFull, StorageBusy
         If the output cannot be written.
     """
-    if target.resolve().is_relative_to(source.resolve()) or source.resolve().is_relative_to(target.resolve()):
+    folders = [folder for folder in (source, work.target, work.review) if folder is not None]
+    if any(_overlap(*pair) for pair in combinations(folders, 2)):
         raise ConfigError("the folders to read and to write overlap")
-    wanted = options_of(options)
+    if work.review and Option.CLEAN_PIXEL_DATA not in work.options:
+        raise ConfigError("there is nothing to review: pixels are looked at with the option clean-pixel-data")
     summary, done = FolderSummary(), 0
     with writing(), report.open("w", encoding="utf-8") if report else nullcontext() as lines:
-        unfinished = Unfinished(target, pseudonyms=pseudonyms, options=wanted)
+        unfinished = Unfinished(work.target, pseudonyms=pseudonyms, options=work.options)
         files = [unfinished.file(number, path, source) for number, path in enumerate(sorted(_files(source)), start=1)]
-        for batch, made in _worked(files, Work(target, wanted), pseudonyms):
+        for batch, made in _worked(files, work, pseudonyms):
             unfinished.add(batch, made)
             for line in made:
                 summary = summary.plus(str(line["outcome"]))
@@ -114,6 +113,10 @@ def _worked(files: Sequence[File], work: Work, pseudonyms: Pseudonyms) -> Iterat
         )
     else:
         yield from ((batch, work.run(batch, pseudonyms, names.free)) for batch in batches)
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.resolve().is_relative_to(other.resolve()) or other.resolve().is_relative_to(one.resolve())
 
 
 def _processes(files: Sequence[File], options: Options) -> int:

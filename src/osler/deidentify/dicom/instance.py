@@ -2,30 +2,32 @@
 
 References
 ----------
-DICOM PS3.15 E.1.1 (de-identifier), PS3.16 CID 7050 (de-identification method)
+DICOM PS3.15 E.1.1 (de-identifier)
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
-from osler import __version__
-from osler.deidentify.dicom import admission, age, descriptors, pixels
-from osler.deidentify.dicom.burned_in import PackagedReader, clean_pixels, faces
-from osler.deidentify.dicom.dates import days_of, moved, secret_of
+from osler.deidentify.dicom import admission, age, descriptors, method, pixels
+from osler.deidentify.dicom.burned_in import CleanedPixels, PackagedReader, clean_pixels, faces
+from osler.deidentify.dicom.burned_in.defacing import RULE, Defacer, defaced
+from osler.deidentify.dicom.dates import days_of, secret_of
 from osler.deidentify.dicom.documents import clean_document
-from osler.deidentify.dicom.options import CODES, PROFILE, Option, Options, options_of, temporal_information
-from osler.deidentify.dicom.pieces import Dated, Piece, Unclean, Waiting, coded_item, sequence
+from osler.deidentify.dicom.mapped import in_steps
+from osler.deidentify.dicom.options import Option, options_of
+from osler.deidentify.dicom.pieces import Dated, Made, Part, Piece, Sealed, Unclean, Waiting
 from osler.deidentify.dicom.rewriting import (
     ENCAPSULATED_DOCUMENT,
     ENCAPSULATED_DOCUMENT_LENGTH,
     PATIENT_NAME,
     Rewriter,
 )
+from osler.deidentify.dicom.sealing import KEY, holds, seal_of, sealed, values_of
 from osler.domain.identifiers import Identity, PseudonymKind
 from osler.domain.states import AgeBand
-from osler.standards.confidentiality import EDITION
+from osler.errors import ConfigError, DeidentificationRefused
 from osler.standards.dicom import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IDENTITY_TAGS,
@@ -37,22 +39,16 @@ from osler.standards.dicom import (
 )
 from osler.standards.dicom_stream import Encoding
 
-METHOD = f"OSLER {__version__}: DICOM PS3.15 {EDITION} basic profile"
 THE_PATIENT = Identity(PseudonymKind.PATIENT, "", "the patient of this instance")
 """Stands for the patient while the walk has not yet read who it is."""
 
-PATIENT_IDENTITY_REMOVED, DEIDENTIFICATION_METHOD, METHOD_CODE_SEQUENCE = 0x00120062, 0x00120063, 0x00120064
-TEMPORAL_MODIFIED = 0x00280303
 MIME_TYPE = 0x00420012
 _READ = (
-    IDENTITY_TAGS
-    | admission.READ
-    | age.READ
-    | pixels.READ
-    | descriptors.READ
-    | faces.READ
-    | {MIME_TYPE, TEMPORAL_MODIFIED}
+    IDENTITY_TAGS | admission.READ | age.READ | pixels.READ | descriptors.READ | faces.READ | method.READ | {MIME_TYPE}
 )
+
+
+OnCleaned = Callable[[bytes, CleanedPixels], None]
 
 
 class Pseudonyms(Protocol):
@@ -81,8 +77,9 @@ class SafeInstance:
 
     Parameters
     ----------
-    content : bytes
-        A DICOM Part 10 file, in the transfer syntax of the input; what came deflated is in Explicit VR Little Endian.
+    parts : sequence
+        What a DICOM Part 10 file consists of, in the transfer syntax of the input; what came deflated is in Explicit VR
+        Little Endian.
     sop_instance_uid, series_instance_uid, study_instance_uid : str
         Pseudonymous.
     sop_class_uid : str
@@ -94,7 +91,7 @@ class SafeInstance:
         How many attributes each clause of the rules touched.
     """
 
-    content: bytes
+    parts: Sequence[Part]
     sop_instance_uid: str
     series_instance_uid: str
     study_instance_uid: str
@@ -103,6 +100,17 @@ class SafeInstance:
     accession: str
     age_band: AgeBand
     actions: Mapping[str, int]
+
+    @property
+    def content(self) -> bytes:
+        """The whole file."""
+        return b"".join(self.written())
+
+    def written(self) -> Iterator[bytes | memoryview]:
+        """Yield the file in steps, each to be used before the next is asked for, so that a large one is never held."""
+        for part in self.parts:
+            for some in part.parts() if isinstance(part, Made) else (part,):
+                yield from in_steps(some)
 
 
 class PreparedInstance:
@@ -116,6 +124,9 @@ class PreparedInstance:
         Names of options of PS3.15 E.3 that are in force.
     reviewed : bool
         A person has looked at the pixels: what refuses for what they may show does not.
+    defacer : Defacer, optional
+        What makes a face unrecognizable under clean-recognizable-visual-features; without one, what may show a face is
+        refused.
 
     Attributes
     ----------
@@ -132,16 +143,33 @@ class PreparedInstance:
         If its transfer syntax is not known.
     """
 
-    def __init__(self, content: bytes, *, options: Iterable[str] = (), reviewed: bool = False) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        *,
+        options: Iterable[str] = (),
+        reviewed: bool = False,
+        defacer: Defacer | None = None,
+    ) -> None:
         dataset = open_part10(content)
         self._options = options_of(options)
-        written = _written(dataset.syntax.encoding, self._options)
+        self._defacer: Defacer | None = None
+        written = _written(dataset.syntax.encoding)
         rewriter = Rewriter(dataset, read=_READ, written=written, options=self._options)
         rewriter.run()
-        _say_what_came(rewriter, written[-1][1], self._options)
+        said = method.said(rewriter.values, rewriter.method_codes, dataset.syntax.encoding, self._options)
+        if rewriter.pixel_data is not None:
+            features = method.visual_features(rewriter.values, dataset.syntax.encoding, self._options)
+            said[method.RECOGNIZABLE_VISUAL_FEATURES] = features
         self._identity = identity_of_values(rewriter.values, dataset.syntax.uid)
         admission.admit(rewriter.values, dataset.syntax.pixels, options=self._options, reviewed=reviewed)
-        self._pieces = _cleaned(rewriter)
+        looks = Option.CLEAN_PIXEL_DATA in self._options or rewriter.overlays
+        self._known = descriptors.known_of_header(rewriter.values) if looks else {}
+        if rewriter.overlays:
+            _look_at_overlays(rewriter, self._known)
+        self._pieces = [said.get(p.tag, p) if isinstance(p, Waiting) else p for p in _cleaned(rewriter)]
+        self._seal = seal_of(rewriter.values.get(method.DEIDENTIFICATION_METHOD, b""))
+        self._header, self._values = len(self._pieces), rewriter.values
         if rewriter.pixel_data is not None:
             self._pieces.extend(pixels.pixel_data(dataset, rewriter.pixel_data, rewriter.values))
         self._syntax = EXPLICIT_VR_LITTLE_ENDIAN if dataset.syntax.deflated else dataset.syntax.uid
@@ -149,12 +177,9 @@ class PreparedInstance:
         self._actions = {clause: count for clause, count in sorted(rewriter.actions.items()) if count}
         self._patient = patient_identity(self._identity)
         self._secret = secret_of(self._patient)
-        self._known = descriptors.known_of_header(rewriter.values) if Option.CLEAN_PIXEL_DATA in self._options else {}
         if Option.CLEAN_RECOGNIZABLE_VISUAL_FEATURES in self._options:
-            faces.check_features(rewriter.values, defacer=None)
-        wanted = dict.fromkeys((self._patient, *self._asked()))
-        self._kept = {i: i.value for i in wanted if self._is_kept(i)}
-        self.identities = tuple(i for i in wanted if i not in self._kept)
+            self._defacer = _needed_defacer(rewriter, defacer)
+        self.identities = tuple(dict.fromkeys((KEY, self._patient, *self._asked())))
 
     def _asked(self) -> Iterator[Identity]:
         """Yield what the vault is to be asked for, beside the patient."""
@@ -164,11 +189,22 @@ class PreparedInstance:
         if Option.RETAIN_LONGITUDINAL_MODIFIED_DATES in self._options:
             yield self._secret
 
-    def _is_kept(self, identity: Identity) -> bool:
-        return identity.kind is PseudonymKind.UID and identity != self._secret and Option.RETAIN_UIDS in self._options
+    def _holds(self, key: str) -> bool:
+        """Whether what came is what this vault gave, with these options."""
+        came = values_of(self._pieces, days=0, value_of=self._as_it_came)
+        return holds(self._seal, sealed(self._pieces, came, key=key, options=self._options))
 
-    def finish(self, pseudonyms: Pseudonyms) -> SafeInstance:
+    def _as_it_came(self, identity: Identity) -> str:
+        return self._patient.value if identity is THE_PATIENT else identity.value
+
+    def finish(self, pseudonyms: Pseudonyms, *, on_cleaned: OnCleaned = lambda before, after: None) -> SafeInstance:
         """Put the output together, with the pseudonyms in their places, and clean its pixels if that was asked for.
+
+        Parameters
+        ----------
+        pseudonyms : Pseudonyms
+        on_cleaned : callable
+            Told of pixels that were cleaned: the file before, whose header is de-identified, and what became of it.
 
         Raises
         ------
@@ -179,20 +215,22 @@ class PreparedInstance:
         ConfigError
             If what reads text in pixels is not installed.
         """
-        stands_for = self._kept | {identity: pseudonym_of(identity, pseudonyms) for identity in self.identities}
+        stands_for = {identity: pseudonym_of(identity, pseudonyms) for identity in self.identities}
         stands_for[THE_PATIENT] = stands_for[self._patient]
         days = days_of(stands_for[self._secret]) if self._secret in stands_for else 0
+        key = stands_for[KEY]
+        if self._seal and self._holds(key):
+            stands_for, days = {identity: self._as_it_came(identity) for identity in stands_for}, 0
+        values = values_of(self._pieces, days=days, value_of=stands_for.__getitem__)
+        seal = sealed(self._pieces, values, key=key, options=self._options)
         identity = self._identity
         instance, series, study = (
-            stands_for[Identity(PseudonymKind.UID, uid)]
+            uid if Option.RETAIN_UIDS in self._options else stands_for[Identity(PseudonymKind.UID, uid)]
             for uid in (identity.sop_instance_uid, identity.series_instance_uid, identity.study_instance_uid)
         )
         meta = file_meta(identity.sop_class_uid, instance, self._syntax)
-        content = b"".join((meta, *(_encoded(piece, stands_for, days) for piece in self._pieces)))
-        if Option.CLEAN_PIXEL_DATA in self._options:
-            content = clean_pixels(content, known=self._known, reader=_reader()).content
-        return SafeInstance(
-            content=content,
+        safe = SafeInstance(
+            parts=(meta, *(_encoded(p, value, seal) for p, value in zip(self._pieces, values, strict=True))),
             sop_instance_uid=instance,
             series_instance_uid=series,
             study_instance_uid=study,
@@ -202,6 +240,16 @@ class PreparedInstance:
             age_band=self._age_band,
             actions=self._actions,
         )
+        if self._defacer is not None:
+            dataset, token = defaced(safe.content, self._defacer)
+            header = safe.parts[: 1 + self._header]
+            safe = replace(safe, parts=(*header, *pixels.pixel_data(dataset, token, self._values)))
+        if Option.CLEAN_PIXEL_DATA in self._options:
+            before = safe.content
+            cleaned = clean_pixels(before, known=self._known, reader=_reader())
+            on_cleaned(before, cleaned)
+            return replace(safe, parts=(cleaned.content,))
+        return safe
 
 
 def deidentify_instance(content: bytes, *, pseudonyms: Pseudonyms, options: Iterable[str] = ()) -> SafeInstance:
@@ -235,34 +283,33 @@ def _reader() -> PackagedReader:
     return PackagedReader()
 
 
-def _written(encoding: Encoding, options: Options) -> list[tuple[int, Piece]]:
-    """Return what every de-identified instance has (PS3.15 E.1.1, items 6 to 8), in ascending order."""
-    codes = [PROFILE, *(CODES[option] for option in sorted(options, key=lambda option: CODES[option].value))]
-    items = b"".join(coded_item(code, encoding) for code in codes)
-    method = METHOD + (" with options" if options else "")
-    elements = [
-        (PATIENT_IDENTITY_REMOVED, encoding.element(PATIENT_IDENTITY_REMOVED, "CS", b"YES")),
-        (DEIDENTIFICATION_METHOD, encoding.element(DEIDENTIFICATION_METHOD, "LO", method.encode("ascii"))),
-        (METHOD_CODE_SEQUENCE, sequence(METHOD_CODE_SEQUENCE, items, encoding)),
-        (TEMPORAL_MODIFIED, _temporal(encoding, temporal_information(options))),
-    ]
+def _written(encoding: Encoding) -> list[tuple[int, Piece]]:
+    """Return what every de-identified instance has, in ascending order of the tags."""
     return [
         (PATIENT_NAME, Waiting(PATIENT_NAME, "PN", encoding, (THE_PATIENT,))),
         (PATIENT_ID, Waiting(PATIENT_ID, "LO", encoding, (THE_PATIENT,))),
-        *elements,
+        *method.places(encoding),
     ]
 
 
-def _temporal(encoding: Encoding, word: str) -> bytes:
-    return encoding.element(TEMPORAL_MODIFIED, "CS", word.encode("ascii"))
+def _needed_defacer(rewriter: Rewriter, defacer: Defacer | None) -> Defacer | None:
+    """Return what defaces an instance that may show a face; of another, nothing."""
+    if rewriter.pixel_data is None or not faces.may_be_recognizable(rewriter.values):
+        return None
+    if defacer is None:
+        raise DeidentificationRefused(
+            RULE, "a face may be recognizable and no defacing tool is configured: give one with --defacer"
+        )
+    return defacer
 
 
-def _say_what_came(rewriter: Rewriter, said: Piece, options: Options) -> None:
-    """Correct what is said of the dates by what the instance said of them."""
-    came = rewriter.values.get(TEMPORAL_MODIFIED, b"").decode("ascii", "replace").strip(" \0")
-    if came:
-        better = _temporal(rewriter.encoding, temporal_information(options, came))
-        rewriter.pieces = [better if piece is said else piece for piece in rewriter.pieces]
+def _look_at_overlays(rewriter: Rewriter, known: Mapping[str, Any]) -> None:
+    """Take the overlay planes that may show text out; where nothing is installed that reads text, all of them."""
+    try:
+        reader = _reader()
+    except ConfigError:
+        reader = None
+    rewriter.actions["overlay"] += rewriter.overlays.drop_unsafe(rewriter.pieces, reader=reader, known=known)
 
 
 def _cleaned(rewriter: Rewriter) -> list[Piece]:
@@ -302,12 +349,11 @@ def pseudonym_of(identity: Identity, pseudonyms: Pseudonyms) -> str:
     return pseudonyms.accession(identity.value, identity.issuer)
 
 
-def _encoded(piece: Piece, stands_for: Mapping[Identity, str], days: int) -> bytes | memoryview:
-    if isinstance(piece, Dated):
-        return piece.encoding.element(piece.tag, piece.vr, moved(piece.raw, piece.vr, days) or b"")
+def _encoded(piece: Piece, value: bytes | None, seal: str) -> Part:
+    if isinstance(piece, Waiting | Dated):
+        return piece.encoding.element(piece.tag, piece.vr, value or b"")
+    if isinstance(piece, Sealed):
+        return piece.encoding.element(piece.tag, piece.vr, "\\".join((*piece.texts, f"seal {seal}")).encode("ascii"))
     if isinstance(piece, Unclean):
         return piece.encoding.element(piece.tag, piece.vr, piece.otherwise or b"")
-    if not isinstance(piece, Waiting):
-        return piece
-    values = (stands_for[value] if isinstance(value, Identity) else value for value in piece.values)
-    return piece.encoding.element(piece.tag, piece.vr, "\\".join(values).encode("ascii"))
+    return piece

@@ -1,6 +1,6 @@
 """What the output is put together from: bytes, and elements that wait for what is not known yet."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from osler.domain.codes import Code
@@ -48,7 +48,25 @@ class Dated:
     raw: bytes
 
 
-Piece = bytes | memoryview | Waiting | Unclean | Dated
+@dataclass(frozen=True, slots=True, repr=False)
+class Sealed:
+    """The texts of the method; the seal of the whole header follows them."""
+
+    tag: int
+    vr: str
+    encoding: Encoding
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Made:
+    """Bytes that are made when they are written, a part at a time, since they are many."""
+
+    parts: Callable[[], Iterator[bytes | memoryview]]
+
+
+Part = bytes | memoryview | Made
+Piece = Part | Waiting | Unclean | Dated | Sealed
 
 
 def coded_item(code: Code | None, encoding: Encoding) -> bytes:

@@ -1,12 +1,16 @@
 """Pass the pixel data on: untouched and undecoded, without what is not pixels."""
 
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from functools import partial
+from itertools import islice, pairwise
 from struct import Struct
 
 import numpy as np
+import numpy.typing as npt
 
 from osler.deidentify.dicom.codestream import metadata_spans
+from osler.deidentify.dicom.mapped import let_go, passed_over
+from osler.deidentify.dicom.pieces import Made, Part
 from osler.deidentify.dicom.run_length import idle_spans
 from osler.errors import DeidentificationRefused, Malformed
 from osler.standards.dicom import EncodedDataset, Pixels
@@ -31,10 +35,12 @@ READ = frozenset(
 
 _BEGINNINGS = {Pixels.JPEG: b"\xff\xd8\xff", Pixels.JPEG_LS: b"\xff\xd8\xff", Pixels.JPEG_2000: b"\xff\x4f\xff\x51"}
 _OFFSET = Struct("<I")
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
+_MOST_FRAGMENTS = 500_000
+_NOTHING = bytes(1 << 20)
 
 
-def pixel_data(dataset: EncodedDataset, token: Token, values: Mapping[int, bytes]) -> Iterator[bytes | memoryview]:
+def pixel_data(dataset: EncodedDataset, token: Token, values: Mapping[int, bytes]) -> Iterator[Part]:
     """Yield the element Pixel Data (7FE0,0010) in pieces, as views of the input wherever nothing changes.
 
     What native pixel data has beyond the size that the header gives is cut off, and what stands beside the stored bits,
@@ -45,7 +51,7 @@ def pixel_data(dataset: EncodedDataset, token: Token, values: Mapping[int, bytes
     ----------
     dataset : EncodedDataset
     token : Token
-        Of the element, a ``FRAGMENTS`` or an ``ELEMENT``.
+        Of the element, a ``FRAGMENTS``, whose end need not be known, or an ``ELEMENT``.
     values : mapping of tag to raw value
         Attributes of :data:`READ`.
 
@@ -70,7 +76,8 @@ def pixel_data(dataset: EncodedDataset, token: Token, values: Mapping[int, bytes
         yield view[token.start : token.value]
     else:
         yield token.encoding.header(token.tag, token.vr, kept + kept % 2)
-    yield from _stored_bits(view[token.value : token.value + kept], values, big_endian=token.encoding.big_endian)
+    pixels = view[token.value : token.value + kept]
+    yield Made(partial(_stored_bits, pixels, values, big_endian=token.encoding.big_endian))
     if kept != length:
         yield b"\0" * (kept % 2)
 
@@ -101,31 +108,59 @@ def _stored_bits(view: memoryview, values: Mapping[int, bytes], *, big_endian: b
     if allocated not in (8, 16, 32) or not fits or (big_endian and allocated == 8):
         yield view
         return
-    pixels = np.frombuffer(view, np.dtype(f"{'>' if big_endian else '<'}u{allocated // 8}"))
+    of_pixel = np.dtype(f"{'>' if big_endian else '<'}u{allocated // 8}")
     above = (1 << allocated) - (1 << high + 1)
     inside = (1 << high + 1) - (1 << high + 1 - stored)
     sign = 1 << high if signed else 0
-    for start in range(0, len(pixels), _CHUNK):
-        chunk = pixels[start : start + _CHUNK]
+    outside = np.array([~inside % (1 << allocated)] * (64 // allocated), of_pixel).view("<u8")[0]
+    for start in range(0, len(view), _CHUNK_BYTES):
+        let_go(view.obj)
+        part = view[start : start + _CHUNK_BYTES]
+        if _is_clear(part, outside):
+            yield part
+            continue
+        chunk = np.frombuffer(part, of_pixel)
+        if signed and stored == high + 1 and _is_extended(chunk, high):
+            yield part
+            continue
         extended = np.where(chunk & sign, above, 0) if signed else 0
         beside = chunk & ~np.array(inside, chunk.dtype)
-        if not np.any(beside) or np.all((beside == 0) | (beside == extended)):
-            yield view[start * chunk.itemsize : (start + len(chunk)) * chunk.itemsize]
+        if np.all((beside == 0) | (beside == extended)):
+            yield part
         else:
             yield (chunk & inside | extended).astype(chunk.dtype).tobytes()
 
 
+def _is_clear(part: memoryview, outside: np.uint64) -> bool:
+    """Whether no bit of ``outside``, that repeats every eight bytes, is set."""
+    whole = len(part) // 8 * 8
+    rest = np.uint64(int.from_bytes(part[whole:], "little"))
+    return not (np.bitwise_or.reduce(np.frombuffer(part[:whole], "<u8")) | rest) & outside
+
+
+def _is_extended(chunk: npt.NDArray[np.unsignedinteger], high: int) -> bool:
+    """Whether above the sign, that is the bit ``high``, there are copies of it or zeros, in each pixel."""
+    numbers = chunk.view(chunk.dtype.str.replace("u", "i"))
+    return bool(numbers.min() >= -(1 << high) and numbers.max() < 1 << high + 1)
+
+
 def _fragments(dataset: EncodedDataset, token: Token, view: memoryview, size: int) -> Iterator[bytes | memoryview]:
-    items = list(fragments(dataset.data, token.value, token.end, EXPLICIT_LITTLE_ENDIAN))
+    found = fragments(dataset.data, token.value, token.end, EXPLICIT_LITTLE_ENDIAN)
+    items = list(islice(passed_over(found, dataset.data), _MOST_FRAGMENTS))
     if not items:
         raise Malformed("encapsulated pixel data has no offset table")
-    _check_offset_table(dataset.data, *items[0], token.end - items[0][1])
+    if len(items) == _MOST_FRAGMENTS:
+        raise Malformed("there are too many fragments")
+    end = items[-1][1] + len(EXPLICIT_LITTLE_ENDIAN.end_of_sequence)
+    _check_offset_table(dataset.data, *items[0], end - items[0][1])
     at = token.value
     for start, stop in _blanks(dataset.data, items[1:], dataset.syntax.pixels, size):
         yield view[at:start]
-        yield bytes(stop - start)
+        for blanked in range(start, stop, len(_NOTHING)):
+            yield memoryview(_NOTHING)[: stop - blanked]
         at = stop
-    yield view[at : token.end]
+    yield view[at:end]
+    let_go(dataset.data)
 
 
 def _blanks(data: bytes, items: list[tuple[int, int]], kind: Pixels, size: int) -> Iterator[tuple[int, int]]:
@@ -134,15 +169,15 @@ def _blanks(data: bytes, items: list[tuple[int, int]], kind: Pixels, size: int) 
     A frame of RLE may not be spread (PS3.5 A.4.2).
     """
     if kind is Pixels.RLE and size:
-        for start, end in items:
+        for start, end in passed_over(items, data):
             yield from idle_spans(data, start, end, pixels=size)
         return
     beginning = _BEGINNINGS.get(kind)
     if beginning is None:
         return
     frames: list[list[tuple[int, int]]] = []
-    for start, end in items:
-        if data.startswith(beginning, start, end):
+    for start, end in passed_over(items, data):
+        if data[start : min(start + len(beginning), end)] == beginning:
             frames.append([(start, end)])
         elif frames:
             frames[-1].append((start, end))
@@ -150,7 +185,8 @@ def _blanks(data: bytes, items: list[tuple[int, int]], kind: Pixels, size: int) 
             raise DeidentificationRefused(
                 "codestream", "a compressed frame does not begin as its transfer syntax demands"
             )
-    for frame in frames:
+    whole = passed_over(((frame[0][0], frame[-1][1]) for frame in frames), data)
+    for frame, _ in zip(frames, whole, strict=True):
         if len(frame) == 1:
             yield from metadata_spans(data, *frame[0], kind)
         else:

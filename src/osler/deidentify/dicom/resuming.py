@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from osler.deidentify.dicom.batches import File, Line
-from osler.deidentify.dicom.instance import METHOD, Pseudonyms
+from osler.deidentify.dicom.instance import Pseudonyms
+from osler.deidentify.dicom.method import METHOD
 from osler.deidentify.dicom.options import Options
 
 STATE = ".unfinished"

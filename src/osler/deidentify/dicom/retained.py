@@ -10,7 +10,8 @@ from typing import Final
 
 from osler.deidentify.dicom.dates import is_moment
 from osler.deidentify.dicom.forms import is_harmless
-from osler.standards.dicom import SPECIFIC_CHARACTER_SET, is_uid
+from osler.domain.identifiers import Identity, PseudonymKind
+from osler.standards.dicom import SPECIFIC_CHARACTER_SET, is_standard_uid, is_uid
 
 OLDEST: Final = b"090Y"
 """Stands for every age over 89 years."""
@@ -49,3 +50,10 @@ def retained(tag: int, vr: str, value: bytes) -> bytes | None:
     if vr in _TEXT:
         return value
     return value if is_harmless(tag, vr, value) else None
+
+
+def safe_uid(value: str) -> Identity | str | None:
+    """Return a UID of the standard as it is, another as what the vault is to be asked for, and None for no UID."""
+    if not value or is_standard_uid(value):
+        return value
+    return Identity(PseudonymKind.UID, value) if is_uid(value) else None

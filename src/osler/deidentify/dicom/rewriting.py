@@ -7,12 +7,12 @@ written with undefined length, so that nothing has to be counted.
 from collections import Counter
 from dataclasses import dataclass
 
-from pydicom.datadict import keyword_for_tag
-
-from osler.deidentify.dicom.coded import UNKNOWN, is_local, safe_code
+from osler.deidentify.dicom.coded import UNKNOWN, is_code_sequence, is_local, safe_code
 from osler.deidentify.dicom.dates import moved
 from osler.deidentify.dicom.forms import BODY_PART_EXAMINED, dummy, is_code, is_harmless
+from osler.deidentify.dicom.method import METHOD_CODE_SEQUENCE
 from osler.deidentify.dicom.options import KEEP_TEXT, NONE, Option, Options
+from osler.deidentify.dicom.overlays import Overlays
 from osler.deidentify.dicom.pieces import (
     CODE_MEANING,
     CODE_VALUE,
@@ -26,18 +26,19 @@ from osler.deidentify.dicom.pieces import (
 )
 from osler.deidentify.dicom.private import SafePrivate
 from osler.deidentify.dicom.profile import Action, Rule, rule
-from osler.deidentify.dicom.retained import retained
+from osler.deidentify.dicom.retained import retained, safe_uid
 from osler.domain.codes import Code
 from osler.domain.identifiers import Identity, PseudonymKind
+from osler.errors import DeidentificationRefused
 from osler.standards.dicom import (
     ACCESSION_NUMBER,
     SPECIFIC_CHARACTER_SET,
     EncodedDataset,
-    is_standard_uid,
-    is_uid,
+    Pixels,
     read_identifier,
 )
 from osler.standards.dicom_stream import (
+    EXPLICIT_LITTLE_ENDIAN,
     PIXEL_DATA,
     UNDEFINED_LENGTH,
     Kind,
@@ -45,12 +46,19 @@ from osler.standards.dicom_stream import (
     walk,
 )
 
+MOST_UIDS = 100_000
+"""Different UIDs that are replaced in one instance; each is a row of the vault."""
 PATIENT_NAME = 0x00100010
 _CODED = frozenset({CODE_VALUE, CODING_SCHEME_DESIGNATOR, CODE_MEANING})
 ENCAPSULATED_DOCUMENT, ENCAPSULATED_DOCUMENT_LENGTH = 0x00420011, 0x00420015
 _DOCUMENT = frozenset({ENCAPSULATED_DOCUMENT, ENCAPSULATED_DOCUMENT_LENGTH})
+_RETAINS = frozenset({Option.RETAIN_UIDS, "form"})
+"""Under Retain UIDs, clauses of UIDs that stay: those of its column, and those that table E.1-1 does not know."""
 _BY_OPTION = frozenset({Action.KEEP, Action.CLEAN, Action.MOVE})
 _CLEANED = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UT"})
+_CODE_BYTES = 16
+_FRAGMENTS = frozenset(EXPLICIT_LITTLE_ENDIAN.header(PIXEL_DATA, vr, UNDEFINED_LENGTH) for vr in ("OB", "OW"))
+"""Header of encapsulated pixel data."""
 _OVERLAY_IN_PIXELS = frozenset({0x60000100, 0x60000102})
 
 
@@ -84,10 +92,15 @@ class Rewriter:
     values : dict of tag to raw value
     actions : Counter of clause
     pixel_data : Token or None
+        Of one with fragments, the end is that of the dataset.
     places : dict of tag to int
         Where in ``pieces`` the elements of an encapsulated document stand: its bytes and their length.
+    overlays : Overlays
+        Planes that stand in ``pieces`` until they are looked at.
     document : bytes
         The encapsulated document as it came.
+    method_codes : list of bytes
+        Code Values of the De-identification Method Code Sequence as it came.
     """
 
     def __init__(
@@ -110,12 +123,16 @@ class Rewriter:
         self._own = frozenset(tag for tag, _ in written)
         self._span = (0, 0)
         self._skipped: int | None = None
+        self._in_method = False
+        self._different: set[Identity] = set()
         self._codes: list[_CodeItem] = []
         self._options = options
         self._character_sets = [b""]
         self._private = SafePrivate() if Option.RETAIN_SAFE_PRIVATE in options else None
         self.places: dict[int, int] = {}
+        self.overlays = Overlays()
         self.document = b""
+        self.method_codes: list[bytes] = []
         self.encoding = dataset.syntax.encoding
 
     def run(self) -> None:
@@ -130,10 +147,30 @@ class Rewriter:
                     self.values[token.tag] = self._data[token.value : token.end]
             if self._skipped is None:
                 self._step(token)
-            elif token.kind is Kind.END_OF_SEQUENCE and token.depth == self._skipped:
-                self._skipped = None
+            else:
+                self._pass_over(token, self._skipped)
+            if token.depth == 0 and token.kind is not Kind.SEQUENCE and self._is_before_fragments(token.end):
+                break
         self._insert(0xFFFFFFFF)
         self._flush()
+
+    def _is_before_fragments(self, at: int) -> bool:
+        """Whether encapsulated pixel data begins here (PS3.5 A.4); the walk is spared its fragments."""
+        if self._dataset.syntax.pixels is Pixels.NATIVE or self._data[at : at + 12] not in _FRAGMENTS:
+            return False
+        vr = self._data[at + 4 : at + 6].decode("ascii")
+        self.pixel_data = Token(
+            Kind.FRAGMENTS, PIXEL_DATA, vr, at, at + 12, len(self._data), 0, self._dataset.syntax.encoding
+        )
+        return True
+
+    def _pass_over(self, token: Token, skipped: int) -> None:
+        if token.kind is Kind.END_OF_SEQUENCE and token.depth == skipped:
+            self._skipped, self._in_method = None, False
+        elif (
+            self._in_method and token.tag == CODE_VALUE and token.depth == 1 and token.end - token.value <= _CODE_BYTES
+        ):
+            self.method_codes.append(self._data[token.value : min(token.end, token.value + _CODE_BYTES)])
 
     def _step(self, token: Token) -> None:
         if token.kind <= Kind.FRAGMENTS:
@@ -189,6 +226,7 @@ class Rewriter:
                 return
             action = what.otherwise
         self._skipped = token.depth
+        self._in_method = token.depth == 0 and token.tag == METHOD_CODE_SEQUENCE
         self._replace(token, what, action)
 
     def _element(self, token: Token) -> None:
@@ -218,9 +256,15 @@ class Rewriter:
         else:
             self._by_form(token, what)
 
+    def _is_plane(self, token: Token) -> bool:
+        self._flush()
+        return Option.CLEAN_GRAPHICS in self._options and self.overlays.takes(token, self._data, len(self.pieces))
+
     def _by_rule(self, token: Token, what: Rule) -> None:
         if what.action is Action.REPLACE_UID:
             self._uids(token, what)
+        elif what.clause == "curve-or-overlay" and not token.depth and self._is_plane(token):
+            self._write(self._view[token.start : token.end])
         else:
             self._replace(token, what, what.action)
 
@@ -289,7 +333,7 @@ class Rewriter:
         if action is Action.EMPTY:
             self._write(token.encoding.header(token.tag, vr, 0))
         elif action is Action.DUMMY and vr == "SQ":
-            item = coded_item(UNKNOWN if _is_code_sequence(token.tag) else None, token.encoding)
+            item = coded_item(UNKNOWN if is_code_sequence(token.tag) else None, token.encoding)
             self._write(sequence(token.tag, item, token.encoding))
         elif action is Action.DUMMY:
             self._write(token.encoding.element(token.tag, vr, dummy(vr, token.tag)))
@@ -302,14 +346,25 @@ class Rewriter:
 
     def _uids(self, token: Token, what: Rule) -> None:
         raw = self._data[token.value : token.end]
-        safe = [_safe_uid(value) for value in raw.rstrip(b"\0 ").decode("ascii", "replace").split("\\")]
+        self._count_uids(raw.count(b"\\") + 1)
+        safe = [safe_uid(value) for value in raw.rstrip(b"\0 ").decode("ascii", "replace").split("\\")]
         if None in safe:
             self._replace(token, what, what.otherwise)
         elif all(isinstance(value, str) for value in safe):
             self._keep(token)
+        elif Option.RETAIN_UIDS in self._options and what.clause in _RETAINS:
+            self.actions[Option.RETAIN_UIDS] += 1
+            self._keep(token)
         else:
             self.actions["table-e.1-1-u" if what.action is Action.REPLACE_UID else "uid"] += 1
             self._write(Waiting(token.tag, "UI", token.encoding, tuple(value for value in safe if value is not None)))
+            self._different.update(value for value in safe if isinstance(value, Identity))
+            self._count_uids(len(self._different))
+
+    @staticmethod
+    def _count_uids(count: int) -> None:
+        if count > MOST_UIDS:
+            raise DeidentificationRefused("uids", f"an instance refers to more than {MOST_UIDS} others")
 
     def _coded(self, token: Token, item: _CodeItem) -> None:
         raw = self._data[token.value : token.end]
@@ -339,14 +394,3 @@ class Rewriter:
                 return
             self.actions["code-meaning"] += meaning != raw.rstrip(b" \0")
             self._write(token.encoding.element(token.tag, "LO", meaning))
-
-
-def _safe_uid(value: str) -> Identity | str | None:
-    """Return a UID of the standard as it is, another as what the vault is to be asked for, and None for no UID."""
-    if not value or is_standard_uid(value):
-        return value
-    return Identity(PseudonymKind.UID, value) if is_uid(value) else None
-
-
-def _is_code_sequence(tag: int) -> bool:
-    return keyword_for_tag(tag).endswith("CodeSequence")

@@ -1,7 +1,7 @@
-"""Clean Recognizable Visual Features: whether a picture may show a face, and the door for what removes it.
+"""Clean Recognizable Visual Features: whether a picture may show a face.
 
-Osler brings no tool that defaces: one that a site trusts is given as a :class:`Defacer`. Without one the option refuses
-what may show a face, so that it waits for a person.
+Osler brings no tool that defaces: one that a site trusts is given as a command. Without one the option refuses what may
+show a face, so that it waits for a person.
 
 References
 ----------
@@ -10,12 +10,6 @@ DICOM PS3.15 E.3.2 (Clean Recognizable Visual Features Option), PS3.16 CID 7050 
 
 import re
 from collections.abc import Mapping
-from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
-
-from osler.errors import DeidentificationRefused
 
 MODALITY, BODY_PART = 0x00080060, 0x00180015
 STUDY_DESCRIPTION, SERIES_DESCRIPTION, PROTOCOL_NAME = 0x00081030, 0x0008103E, 0x00181030
@@ -74,16 +68,6 @@ _HEAD = re.compile(
 )
 
 
-class Defacer(Protocol):
-    """What makes the face of a whole series unrecognizable."""
-
-    def __call__(
-        self, volume: npt.NDArray[np.generic], *, spacing_mm: tuple[float, float, float], modality: str
-    ) -> npt.NDArray[np.generic]:
-        """Return the volume of stored values, shape (slice, row, column), in its type and shape, without the face."""
-        ...
-
-
 def may_be_recognizable(values: Mapping[int, bytes]) -> bool:
     """Whether the features of a person may be seen in, or rebuilt from, an instance.
 
@@ -104,42 +88,3 @@ def may_be_recognizable(values: Mapping[int, bytes]) -> bool:
     if _HEAD.search(words):
         return True
     return values.get(BODY_PART, b"").strip(b" \0").decode("latin-1").upper() not in _ELSEWHERE
-
-
-def flag(values: Mapping[int, bytes]) -> str:
-    """Return the value of Recognizable Visual Features (0028,0302): YES or NO."""
-    return "YES" if may_be_recognizable(values) else "NO"
-
-
-def check_features(values: Mapping[int, bytes], *, defacer: Defacer | None) -> None:
-    """Refuse an instance that may show a face when there is nothing that removes it.
-
-    Raises
-    ------
-    DeidentificationRefused
-        If features may be recognizable and no defacer is configured.
-    """
-    if defacer is None and may_be_recognizable(values):
-        raise DeidentificationRefused(
-            "recognizable-visual-features", "a face may be recognizable and no defacing tool is configured"
-        )
-
-
-def defaced(
-    volume: npt.NDArray[Any], *, spacing_mm: tuple[float, float, float], modality: str, defacer: Defacer
-) -> npt.NDArray[Any]:
-    """Return what the defacer makes of a volume of stored values, shape (slice, row, column).
-
-    Raises
-    ------
-    DeidentificationRefused
-        If the defacer changed shape or type, or nothing at all.
-    """
-    result = defacer(volume.copy(), spacing_mm=spacing_mm, modality=modality)
-    if result.shape != volume.shape or result.dtype != volume.dtype:
-        raise DeidentificationRefused(
-            "recognizable-visual-features", "the defacing tool changed the form of the volume"
-        )
-    if np.array_equal(result, volume):
-        raise DeidentificationRefused("recognizable-visual-features", "the defacing tool changed nothing")
-    return result

@@ -51,11 +51,14 @@ class Looker:
     picture_areas : sequence of Box
         Where the header says that there is ultrasound (Sequence of Ultrasound Regions). What is found there and cannot
         be read at all is speckle and stays; elsewhere it goes.
+    drawing : bool
+        The frame is a drawing of a few strokes: what cannot be read at all is one of them and stays.
     """
 
     reader: TextReader
     known: frozenset[str] = frozenset()
     picture_areas: Sequence[Box] = ()
+    drawing: bool = False
 
     def look(self, lightness: Values, frame: int, within: Box) -> list[Region]:
         """Return the text in a part of a frame, and look again behind what goes until no more is found.
@@ -112,7 +115,8 @@ class Looker:
         if any(_legible(line, least, 3 if thick else 1) for line in read):
             return False
         # What cannot be read at all is anatomy, unless it stands on a plain ground, where blanking costs nothing.
-        return None if in_picture or thick or not _on_plain_ground(whole, pictures[0]) else False
+        is_shape = in_picture or thick or self.drawing
+        return None if is_shape or not _on_plain_ground(whole, pictures[0]) else False
 
 
 def _legible(line: Line, least: float, fewest: int) -> bool:
