@@ -20,7 +20,8 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from html import escape
+from typing import Any, Final
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -84,8 +85,18 @@ SEGMENTS = (
 TYPES = ("NM", "SN", "ST", "TX", "FT", "CE", "CWE", "DT", "TS", "TM", "ED", "RP", "XPN", "CX", "")
 
 
+GLUED: Final = ("8812734", "523-11-9087", "moquill@zephyrmail.example", "4417 Larkspur Hollow Rd")
+CDA = (
+    '<ClinicalDocument xmlns="urn:hl7-org:v3"><title>{0}</title><author><name>{0}</name></author><component>'
+    "<structuredBody><component><section><text>{0}<content>{0}</content></text><entry><observation><value>{0}</value>"
+    "</observation></entry></section></component></structuredBody></component></ClinicalDocument>"
+)
+
+
 def planted(draw: random.Random) -> str:
-    """Return an identifier, by itself or in a sentence, with noise around it."""
+    """Return an identifier, by itself or in a sentence, with noise around it, or glued to letters."""
+    if draw.random() < 0.1:
+        return draw.choice(("x", "LDL", "é", "")) + draw.choice(GLUED) + draw.choice(("x", "mg", "é", ""))
     words = [draw.choice(NOISE), draw.choice((*PLANTED, *SENTENCES)), draw.choice(NOISE)]
     return " ".join(words)
 
@@ -140,12 +151,18 @@ def primitive(kind: str, draw: random.Random) -> Any:
     if kind in ("date", "dateTime", "instant"):
         return draw.choice(("1961-11-23", "2024", "2024-02", "2024-02-29T10:11:12.5-05:00"))
     if kind == "base64Binary":
-        return base64.b64encode(planted(draw).encode()).decode()
+        return base64.b64encode(document(draw).encode()).decode()
     if kind == "xhtml":
         return f'<div xmlns="http://www.w3.org/1999/xhtml" title="Quillfeather"><p>{planted(draw)}</p></div>'
     if kind in ("uri", "url", "canonical"):
         return draw.choice(("http://h.example/Patient/p8812734", "urn:uuid:8812734", planted(draw)))
-    return draw.choice((planted(draw), "text/plain", "final", "http://loinc.org"))
+    return draw.choice((planted(draw), "text/plain", "text/xml", "final", "http://loinc.org"))
+
+
+def document(draw: random.Random) -> str:
+    """Return a text, or a clinical document, with an identifier in it."""
+    words = planted(draw)
+    return CDA.format(escape(words)) if draw.random() < 0.3 else words
 
 
 def mutated(value: Any, draw: random.Random) -> Any:
@@ -167,7 +184,7 @@ def fuzz_hl7(draw: random.Random) -> tuple[str, str]:
     source = draw.choice(("\r", "\n", "\r\n")).join(lines) + "\r"
     content = source.encode(codec)
     if draw.random() < 0.2:
-        at = draw.randrange(len(head.encode(codec)), len(content))
+        at = draw.randrange(len(f"{head}\r\n{PID}".encode(codec)), len(content))  # a broken PID says nothing of anybody
         content = content[:at] + draw.randbytes(draw.randrange(1, 4)) + content[at:]
     method = draw.choice(METHODS)
     deidentifier = Hl7v2Deidentifier(EphemeralPseudonyms(), text_for=engine_by(method), method=method)
@@ -190,8 +207,8 @@ def segment(draw: random.Random) -> str:
     if name == "OBX" and len(fields) > 4:
         fields[1] = draw.choice(TYPES)
         if fields[1] == "ED":
-            data = base64.b64encode(planted(draw).encode()).decode()
-            form = draw.choice(("TEXT^", "TEXT^RTF", "TEXT^HTML", "application^pdf", "AP^"))
+            data = base64.b64encode(document(draw).encode()).decode()
+            form = draw.choice(("TEXT^", "TEXT^RTF", "TEXT^HTML", "TEXT^XML", "application^pdf", "AP^"))
             fields[4] = f"Quillfeather^{form}^Base64^{data}"
     return "|".join([name, *fields])
 

@@ -159,6 +159,6 @@ def test_every_element_of_r4_has_a_rule() -> None:
         *("walk", "remove", "boolean", "number", "time", "text", "code", "date", "instant", "city", "uri", "urn"),
         *("narrative", "attachment", "identifier", "reference", "concept", "coding", "quantity", "range"),
         *("extension", "resource", "refuse", "modifier", "birth", "state", "country", "postal", "samples"),
-        *("url", "status", "uid", "key"),
+        *("url", "status", "uid", "key", "name"),
     }
     assert len(rules().resources) == 147

@@ -5,19 +5,21 @@ from datetime import date
 
 import pytest
 
+from osler.deidentify.dates import days_of, secret_of, shifted
 from osler.deidentify.engine_text import engine_by
 from osler.deidentify.ephemeral import EphemeralPseudonyms
 from osler.deidentify.fhir import FhirDeidentifier
 from osler.deidentify.hl7v2 import Hl7v2Deidentifier
-from osler.deidentify.methods import CITATIONS, patient_secret, shift_days, shifted, values_for
+from osler.deidentify.methods import CITATIONS, values_for
 from osler.deidentify.text.profiles import METHODS, SHIFT_DAYS
+from osler.domain.identifiers import Identity, PseudonymKind
 from osler.errors import ConfigError
 from osler.standards.fhir import Resource, loads
 from osler.standards.hl7v2 import parse
 
 URN = "urn:uuid:0b5ff6a0-1111-4222-8333-444455556666"
 SECRET = "2.25.1"
-DAYS = shift_days(SECRET)
+DAYS = days_of(SECRET)
 
 # value, a year later (365 days from a day that is not in a leap year's February)
 SHIFTED = [
@@ -72,13 +74,12 @@ def test_what_each_method_tells(method: str, value: tuple[str, str], told: str) 
 
 
 def test_without_a_patient_dates_go_to_the_year() -> None:
-    assert patient_secret(EphemeralPseudonyms(), "") == ""
     assert values_for("limited-data-set", "", this_year=2026).date("2024-02-29") == "2024"
 
 
 def test_a_shift_is_within_its_bounds_and_every_method_has_its_citation() -> None:
     pseudonyms = EphemeralPseudonyms()
-    days = {-shift_days(patient_secret(pseudonyms, str(patient))) for patient in range(200)}
+    days = {-days_of(pseudonyms.uid(str(patient))) for patient in range(200)}
     assert SHIFT_DAYS[0] <= min(days) < max(days) <= SHIFT_DAYS[1]
     assert len(days) > 50
     assert tuple(CITATIONS) == METHODS
@@ -144,7 +145,7 @@ def test_hl7_dates_of_a_patient_move_together_and_msh_8_names_the_method() -> No
     )
     engine = Hl7v2Deidentifier(pseudonyms, text_for=engine_by("limited-data-set"), method="limited-data-set")
     msh, pid, pv1, nte = parse(engine.message(message.encode())).segments
-    days = shift_days(patient_secret(pseudonyms, "H/7"))
+    days = days_of(pseudonyms.uid(secret_of(Identity(PseudonymKind.PATIENT, "7", "H")).value))
     assert (msh.field(7), msh.field(8)) == (shifted("20240229", days), "LIMITED-DATA-SET")
     assert (pid.field(7), pid.field(11)) == (shifted("19310506", days), "^^Tulsa^OK^74012")
     assert (pv1.field(44), pv1.field(45)) == (shifted("202402291000", days), shifted("20240302", days))

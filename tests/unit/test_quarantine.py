@@ -1,6 +1,8 @@
 """The quarantine on a real ledger: who looks and who decides is on record, and a decision holds."""
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,10 @@ from osler.audit import Agent, AuditLog
 from osler.config import load
 from osler.domain.events import Received
 from osler.domain.states import StudyState
-from osler.errors import ConfigError, DeidentificationRefused, Malformed, NotFound, StorageBusy
+from osler.errors import ConfigError, DeidentificationRefused, IntegrityError, Malformed, NotFound, StorageBusy
 from osler.hub.publishing import make_publisher
 from osler.hub.quarantine import Quarantine
-from osler.hub.review import write_sheet
+from osler.hub.review import draw_sheet, keep_sheet
 from osler.metrics import Metrics
 from osler.pipeline import Pipeline, Runtime
 from osler.queue.embedded import EmbeddedQueue
@@ -28,7 +30,8 @@ from osler.standards.dicom import read_identity
 from osler.storage import Database, migrate, studies
 from osler.storage.blobs import FolderBlobs
 from osler.storage.database import sqlite_url
-from osler.storage.quarantine import HeldState
+from osler.storage.quarantine import Entry, HeldState
+from osler.storage.resource_search import ResourceSearch
 from osler.storage.resources import ResourceStore
 from osler.storage.tables import instance, quarantine, study
 from osler.stores import Stores
@@ -58,6 +61,7 @@ def pipeline(
         audit=audit_log,
         queue=EmbeddedQueue(database, lease_s=30, max_attempts=3, backoff_s=1, ageing_s=60, clock=clock),
         resources=ResourceStore(database, sealer=keyring.sealer("record"), index=keyring.index),
+        search=ResourceSearch(database, sealer=keyring.sealer("record"), index=keyring.index),
     )
     config = load({}, data_dir=tmp_path, given={"study.quiet_s": 3.0})
     publisher = make_publisher(stores, config, metrics=Metrics(), owner="test")
@@ -96,6 +100,20 @@ def run(pipeline: Pipeline, clock: FakeClock) -> Callable[[], None]:
     return _run
 
 
+def write_sheet(content: bytes, path: Path) -> str:
+    sheet, frames = draw_sheet(content, path)
+    keep_sheet(sheet, path)
+    return frames
+
+
+def release(held: Quarantine, entry_ids: list[str], *, why: str) -> list[Entry]:
+    """Let go what the person has looked at."""
+    for entry_id in entry_ids:
+        with suppress(NotFound, IntegrityError):
+            held.open(entry_id)
+    return held.release(entry_ids, why=why)
+
+
 def rows(pipeline: Pipeline, table: Any) -> list[Any]:
     with pipeline.stores.database.read() as connection:
         return list(connection.execute(select(table)).all())
@@ -128,7 +146,7 @@ def test_released_by_a_person_the_study_goes_on_in_a_new_revision(
     run()
     ids = [entry.id for entry in held.entries()]
     assert len(ids) == 2
-    released = held.release(ids, why="a scale, no name")
+    released = release(held, ids, why="a scale, no name")
     assert {(e.state, e.decided_by, e.why) for e in released} == {(HeldState.RELEASED, "ann", "a scale, no name")}
     run()
     first, second = sorted(pipeline.stores.queue.entries(), key=lambda e: e.revision)
@@ -137,7 +155,7 @@ def test_released_by_a_person_the_study_goes_on_in_a_new_revision(
     assert sorted(len(job.study.instances) for job in jobs) == [1, 3]
     for one in jobs[-1].study.instances:
         assert "Doe" not in str(pydicom.dcmread(pipeline.stores.deidentified.path(one.blob)))
-    held.release(ids, why="again")
+    release(held, ids, why="again")
     assert not pipeline.deidentify(), "to release again changes nothing"
     assert [event for event, _ in events(pipeline)].count("quarantine-released") == 2
     assert pipeline.stores.audit.verify().ok
@@ -157,7 +175,7 @@ def test_what_no_look_at_pixels_can_lift_is_not_released(
     run()
     (entry,) = held.entries()
     with pytest.raises(DeidentificationRefused):
-        held.release([entry.id], why="I know it")
+        release(held, [entry.id], why="I know it")
     assert held.show(entry.id).state is HeldState.HELD
 
 
@@ -168,7 +186,7 @@ def test_an_instance_of_another_patient_is_neither_released_nor_taken_again(
     other = receive(StudyInstanceUID="1.2.3", ConversionType=None, PatientID="MRN-2")
     (entry,) = held.entries()
     with pytest.raises(DeidentificationRefused):
-        held.release([entry.id], why="it is the same")
+        release(held, [entry.id], why="it is the same")
     held.discard([entry.id], why="another patient")
     pipeline.accept(other)
     run()
@@ -182,7 +200,7 @@ def test_one_that_may_not_be_released_keeps_the_others_held(
     receive(SOPClassUID="1.2.3.4.5")
     run()
     with pytest.raises(DeidentificationRefused):
-        held.release([e.id for e in held.entries()], why="all")
+        release(held, [e.id for e in held.entries()], why="all")
     assert [e.state for e in held.entries(states=[HeldState.HELD])] == [HeldState.HELD] * 2
 
 
@@ -193,13 +211,80 @@ def test_a_release_lifts_only_what_a_person_saw_and_further_rules_still_hold(
     run()
     (entry,) = held.entries()
     blob = pipeline.stores.identified.path(entry.blob)
-    held.release([entry.id], why="no text")
+    release(held, [entry.id], why="no text")
     blob.unlink()
     run()
     assert [(e.rule, e.state) for e in held.entries()] == [
         ("burned-in-annotation", HeldState.RELEASED),
         ("damaged", HeldState.HELD),
     ]
+
+
+def test_only_who_has_looked_may_release_or_says_why_it_is_unseen(
+    pipeline: Pipeline,
+    held: Quarantine,
+    receive: Callable[..., Received],
+    run: Callable[[], None],
+    clock: FakeClock,
+    tmp_path: Path,
+) -> None:
+    receive()
+    receive()
+    run()
+    one, other = held.entries()
+    ben = Quarantine(pipeline.stores, Agent("ben", "person", "local"), clock=clock)
+    assert held.sheet(one.id, tmp_path / "sheet.png") == "1 of 1"
+    held.show(other.id)
+    for who, ids in ((ben, [one.id]), (held, [other.id]), (held, [one.id, other.id])):
+        with pytest.raises(DeidentificationRefused) as refused:
+            who.release(ids, why="no text")
+        assert refused.value.rule == "not-seen"
+    assert {e.state for e in held.entries()} == {HeldState.HELD}
+    held.release([one.id], why="no text")
+    ben.release([other.id], why="no text", unseen="seen at the console of the modality")
+    assert {e.state for e in held.entries()} == {HeldState.RELEASED}
+    last, first = (json.dumps(e.resource) for e in pipeline.stores.audit.search(event="quarantine-released"))
+    assert "seen at the console" in last
+    assert "unseen" not in first
+
+
+def test_a_sheet_that_cannot_be_drawn_or_written_is_no_look(
+    pipeline: Pipeline, held: Quarantine, receive: Callable[..., Received], run: Callable[[], None], tmp_path: Path
+) -> None:
+    receive(PixelData=b"\0\0")
+    run()
+    (entry,) = held.entries()
+    with pytest.raises(Malformed):
+        held.sheet(entry.id, tmp_path / "sheet.png")
+    assert [event for event, _ in events(pipeline)].count("quarantine-opened") == 0
+    assert list(tmp_path.glob("*.png")) == []
+
+
+def test_a_study_of_which_all_is_discarded_waits_for_nobody(
+    pipeline: Pipeline, held: Quarantine, receive: Callable[..., Received], run: Callable[[], None]
+) -> None:
+    received = receive(StudyInstanceUID="1.2.3")
+    receive(StudyInstanceUID="1.2.3")
+    run()
+    assert [s.state for s in rows(pipeline, study)] == [StudyState.QUARANTINED]
+    first, second = held.entries()
+    held.discard([first.id], why="not ours")
+    assert [s.state for s in rows(pipeline, study)] == [StudyState.QUARANTINED], "one is left"
+    held.discard([second.id], why="not ours")
+    assert [s.state for s in rows(pipeline, study)] == ["discarded"]
+    pipeline.accept(replace(received, received_at=received.received_at + 5))
+    run()
+    assert [s.state for s in rows(pipeline, study)] == [StudyState.QUARANTINED], "it may be sent again"
+
+
+def test_a_study_that_went_on_stays_so_when_what_was_held_of_it_is_discarded(
+    pipeline: Pipeline, held: Quarantine, receive: Callable[..., Received], run: Callable[[], None]
+) -> None:
+    receive(StudyInstanceUID="1.2.3")
+    receive(StudyInstanceUID="1.2.3", ConversionType=None)
+    run()
+    held.discard([held.entries()[0].id], why="not ours")
+    assert [s.state for s in rows(pipeline, study)] == [StudyState.QUEUED]
 
 
 def test_discarded_the_file_is_gone_and_the_entry_stays(
@@ -214,7 +299,7 @@ def test_discarded_the_file_is_gone_and_the_entry_stays(
     assert not pipeline.stores.identified.exists(entry.blob)
     held.discard([entry.id], why="again")
     with pytest.raises(NotFound):
-        held.release([entry.id], why="after all")
+        release(held, [entry.id], why="after all")
     with pytest.raises(NotFound):
         held.open(entry.id)
     assert [e for e, _ in events(pipeline)].count("quarantine-discarded") == 1
@@ -285,7 +370,7 @@ def test_a_slow_process_does_not_take_a_release_back(
     clock.advance(2.0)
     assert pipeline.deidentify(), "another takes over"
     (entry,) = held.entries()
-    held.release([entry.id], why="no text")
+    release(held, [entry.id], why="no text")
     refused = studies.Refused(stale.instances[0].instance_id, "secondary-capture", "as before")
     assert not database.write(lambda c: studies.hold_refused(c, stale, refused, at=clock()))
     run()
@@ -300,7 +385,7 @@ def test_released_while_more_arrives_it_joins_the_revision_that_is_open(
     receive(StudyInstanceUID="1.2.3")
     run()
     receive(StudyInstanceUID="1.2.3", ConversionType=None)
-    held.release([held.entries()[0].id], why="no text")
+    release(held, [held.entries()[0].id], why="no text")
     run()
     (entry,) = pipeline.stores.queue.entries()
     assert entry.revision == 2

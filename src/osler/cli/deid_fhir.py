@@ -11,7 +11,7 @@ import typer
 from osler.cli.caller import Caller, DataDir, Json, progress_console
 from osler.deidentify.engine_text import engine_by
 from osler.deidentify.fhir import FhirDeidentifier
-from osler.deidentify.fhir.ndjson import RefusedLine, deidentify_lines
+from osler.deidentify.fhir.ndjson import RefusedLine, deidentify_lines, people_of
 from osler.deidentify.hl7v2 import Hl7v2Deidentifier
 from osler.deidentify.pseudonyms import VaultPseudonyms
 from osler.deidentify.text.profiles import METHODS
@@ -35,29 +35,41 @@ Method = Annotated[
     str, typer.Option(help="safe-harbor, limited-data-set or surrogates; each output names it.", callback=_method)
 ]
 
+People = Annotated[
+    Path | None,
+    typer.Option(
+        help="NDJSON of the Patients and others that the resources refer to: their names are looked for in the text,"
+        " and dates move by the number of the Patient.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+
 
 def fhir(
     ctx: typer.Context,
     source: Source = None,
     method: Method = "safe-harbor",
+    people: People = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """De-identify a FHIR R4 resource or bundle, or NDJSON; ends with 3 when some lines were refused.
 
     A resource comes out as a resource. NDJSON comes out as NDJSON, or with --json as one document with the resources
-    and the lines that were refused.
+    and the lines that were refused. Give the file of Patients with --people for a file that only refers to them.
     """
     content = _read(source)
     single = _single(content)
+    known = people.read_bytes().splitlines() if people else []
     with _pseudonyms(ctx.obj, data_dir) as pseudonyms:
         deidentifier = FhirDeidentifier(pseudonyms, text_for=engine_by(method), method=method)
         if single is not None:
-            typer.echo(dumps(deidentifier.resource(single)))
+            typer.echo(dumps(deidentifier.resource(single, *people_of(content, known))))
             return
         made: list[Resource] = []
         refused: list[dict[str, Any]] = []
-        for one in deidentify_lines(content.splitlines(), deidentifier):
+        for one in deidentify_lines(content.splitlines(), deidentifier, known):
             if isinstance(one, RefusedLine):
                 refused.append({"line": one.line, "rule": one.rule, "reason": one.reason})
             elif as_json:

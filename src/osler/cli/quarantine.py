@@ -62,9 +62,7 @@ def show(
     with _quarantine(ctx.obj, data_dir, as_user, password_stdin) as quarantine:
         row = _row(quarantine.show(entry))
         if sheet is not None:
-            from osler.hub.review import write_sheet  # the decoders cost the other commands a second
-
-            row["frames"] = write_sheet(quarantine.open(entry), sheet)
+            row["frames"] = quarantine.sheet(entry, sheet)
             row["sheet"] = str(sheet)
     emit(row, as_json, lambda console: _draw(console, row))
 
@@ -73,6 +71,9 @@ def release(
     ctx: typer.Context,
     entries: Ids,
     reason: Reason,
+    unseen: Annotated[
+        str, typer.Option("--unseen", metavar="REASON", help="Why you release what you have not looked at.")
+    ] = "",
     as_user: As = None,
     password_stdin: PasswordStdin = False,
     data_dir: DataDir = None,
@@ -80,10 +81,11 @@ def release(
 ) -> None:
     """Say that you have looked at the pixels and answer for them: de-identification lets them through, all or none.
 
-    The study is complete again, in a new revision, and goes on. A rule that refused for something else is not lifted.
+    You have looked when you drew the sheet (osler quarantine show ID --sheet FILE) under the same name. The study is
+    complete again, in a new revision, and goes on. A rule that refused for something else is not lifted.
     """
     with _quarantine(ctx.obj, data_dir, as_user, password_stdin) as quarantine:
-        found = quarantine.release(entries, why=reason)
+        found = quarantine.release(entries, why=reason, unseen=unseen)
     emit_table([_row(entry) for entry in found], as_json)
 
 

@@ -3,7 +3,7 @@
 import csv
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
 
@@ -66,6 +66,7 @@ def system_of_uri(uri: str) -> CodeSystem | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def system_of_v2(name: str) -> CodeSystem | None:
     """Return the shared vocabulary that HL7 v2 names so (table 0396), or None."""
     return _by_v2().get("HL7" if re.fullmatch(r"HL7[0-9]{4}", name) else name)

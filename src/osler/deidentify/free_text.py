@@ -1,7 +1,8 @@
 """What structured formats ask of the text engine, and what they do without one: remove free text."""
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 Known = Mapping[str, Any]
@@ -28,6 +29,11 @@ def street_lines(line: str) -> list[str]:
     """Return an address line, and the name of its street by itself."""
     match = _STREET.fullmatch(line.strip())
     return [line, match[1]] if match else [line]
+
+
+def distinct(items: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return each name, address or number once: a bundle names the same physician in every resource."""
+    return list({json.dumps(item, sort_keys=True): item for item in items}.values())
 
 
 def name_words(known: Known) -> frozenset[str]:

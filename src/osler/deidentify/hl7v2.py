@@ -6,30 +6,33 @@ The rules are ``data/hl7v2-rules.csv``. What stays keeps its place: segments, fi
 import csv
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from itertools import groupby, islice
 from typing import Final, NamedTuple
 
 from osler.deidentify import safe_harbor
+from osler.deidentify.batched import MANY, BatchedText, RecordedText
 from osler.deidentify.coding import is_unit, local_code, system_of_v2
 from osler.deidentify.collecting import CollectedIdentities
+from osler.deidentify.dates import secret_of
 from osler.deidentify.dicom import Pseudonyms
-from osler.deidentify.free_text import RemovedText, TextDeidentifier, TextFor, known_values, no_text
-from osler.deidentify.hl7v2_known import known_people
+from osler.deidentify.free_text import RemovedText, TextDeidentifier, known_values
+from osler.deidentify.hl7v2_known import PATIENT_NUMBERS, known_people, patient_number
 from osler.deidentify.hl7v2_values import Observed, clean_value
-from osler.deidentify.methods import Values, patient_secret, values_for
+from osler.deidentify.last_look import LastLook
+from osler.deidentify.methods import Values
+from osler.deidentify.structured import StructuredDeidentifier
+from osler.deidentify.surrogate_names import surrogate
 from osler.standards.hl7v2 import CHARACTER_SETS, Message, Segment, build, parse, split
 
 _UID: Final = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,38})){5,30}")
 _QUANTITY: Final = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,4})?")
 _REPORT_TYPES: Final = frozenset({"TX", "FT"})
+_LONG: Final = 20_000  # characters, from which on it is asked how many texts there are
 _CWE: Final = 9  # components: two codes of three, their versions, the original text
 _CODED_NAME: Final = "S"  # table 0200: coded pseudo-name to ensure anonymity
 _NO_NUMBER: Final = frozenset({"SS", "DL", "PPN"})  # table 0203: numbers that another register leads back
-
-_PATIENT_NUMBERS: Final = frozenset({"", "MR", "PI", "PT"})
 
 
 class _Rule(NamedTuple):
@@ -37,32 +40,8 @@ class _Rule(NamedTuple):
     forms: tuple[re.Pattern[str], ...]
 
 
-class Hl7v2Deidentifier:
-    """De-identifies messages by one method.
-
-    Parameters
-    ----------
-    pseudonyms : Pseudonyms
-    text_for : callable
-        Makes the text engine for the people of one message, by the same method; without it all free text is removed.
-    method : str
-        One of :data:`osler.deidentify.methods.CITATIONS`.
-    this_year : int, optional
-        The year from which ages count; else the current one.
-    """
-
-    def __init__(
-        self,
-        pseudonyms: Pseudonyms,
-        *,
-        text_for: TextFor = no_text,
-        method: str = "safe-harbor",
-        this_year: int | None = None,
-    ) -> None:
-        self._pseudonyms = pseudonyms
-        self._text_for = text_for
-        self._method = method
-        self._this_year = this_year if this_year is not None else datetime.now(UTC).year
+class Hl7v2Deidentifier(StructuredDeidentifier):
+    """De-identifies messages by one method."""
 
     def message(self, content: bytes) -> bytes:
         """Return one message without identity, in the same delimiters, character set and line ends.
@@ -82,15 +61,12 @@ class Hl7v2Deidentifier:
 
         @cache
         def text_of(secret: str) -> TextDeidentifier:
-            return self._text_for(known, secret)
+            return LastLook(self._text_for(known, secret), known)
 
         return build(self._pass(message, self._pseudonyms, text_of).run())
 
     def _pass(self, message: Message, pseudonyms: Pseudonyms, text_of: Callable[[str], TextDeidentifier]) -> "_Pass":
-        def values_of(secret: str) -> Values:
-            return values_for(self._method, secret, this_year=self._this_year)
-
-        return _Pass(message, pseudonyms, text_of, values_of, method=self._method)
+        return _Pass(message, pseudonyms, text_of, self._values_of, method=self._method)
 
 
 class _Pass:
@@ -108,6 +84,7 @@ class _Pass:
         self._message = message
         self._marks = message.delimiters
         self._pseudonyms = pseudonyms
+        self._collects = isinstance(pseudonyms, CollectedIdentities)
         self._text_of = text_of
         self._values_of = values_of
         self._method = method
@@ -131,7 +108,7 @@ class _Pass:
             "accession": lambda raw, rule: self._accession(raw),
             "charset": lambda raw, rule: raw if raw in CHARACTER_SETS else "",
             "text": lambda raw, rule: self._words(raw),
-            "name": lambda raw, rule: self._marks.component * 6 + _CODED_NAME,
+            "name": lambda raw, rule: self._name(raw),
         }
 
     def run(self) -> Message:
@@ -146,32 +123,36 @@ class _Pass:
         made: list[Segment] = []
         for secret, group in self._patients(kept):
             self._text, self._values = self._text_of(secret), self._values_of(secret)
-            reports = self._reports(group)
-            made += [self._segment(segment, reports.get(index)) for index, segment in enumerate(group)]
+            length = sum(len(field) for segment in group for field in segment.fields)
+            if length > _LONG and not self._collects:
+                self._read_together(group)
+            made += self._cleaned(group)
         return Message(self._marks, tuple(made), self._message.codec, self._message.mark)
+
+    def _cleaned(self, group: Sequence[Segment]) -> list[Segment]:
+        reports = self._reports(group)
+        return [self._segment(segment, reports.get(index)) for index, segment in enumerate(group)]
+
+    def _read_together(self, group: Sequence[Segment]) -> None:
+        """Have the texts of a patient read as one when there are many."""
+        text, recorded = self._text, RecordedText()
+        self._text = recorded
+        self._cleaned(group)
+        self._text = BatchedText(text, recorded.texts) if len(recorded.texts) > MANY else text
 
     def _patients(self, segments: Sequence[Segment]) -> list[tuple[str, list[Segment]]]:
         """Return the segments of each patient with his secret; what stands before the first PID is of the first."""
         groups: list[tuple[str, list[Segment]]] = [("", [])]
         for segment in segments:
             if segment.name == "PID" and self._method != "safe-harbor":
-                secret = patient_secret(self._pseudonyms, self._patient_key(segment))
+                patient = patient_number(self._message, segment)
+                secret = self._pseudonyms.uid(secret_of(patient).value) if patient else ""
                 if any(s.name == "PID" for s in groups[-1][1]):
                     groups.append((secret, []))
                 else:
                     groups[-1] = (secret, groups[-1][1])
             groups[-1][1].append(segment)
         return groups
-
-    def _patient_key(self, segment: Segment) -> str:
-        """Return the first number of a patient (PID-3, else PID-2) with who gave it out."""
-        marks = self._marks
-        for raw in (segment.field(3), segment.field(2)):
-            parts = [*split(split(raw, marks.repetition)[0], marks.component), *[""] * 4]
-            number = self._message.text(parts[0]).strip()
-            if number and raw != '""':
-                return f"{self._message.text(split(parts[3], marks.subcomponent)[0])}/{number}"
-        return ""
 
     def _segment(self, segment: Segment, report: str | None) -> Segment:
         rules = _rules()[segment.name]
@@ -240,12 +221,16 @@ class _Pass:
 
     def _code(self, raw: str, rule: _Rule) -> str:
         """Clean a CWE: identifier, text, code system; the same again for another system; the original text."""
+        if self._collects:
+            return ""  # no pseudonym is in a code
         mark = self._marks.component
         raws = split(raw, mark)
-        parts = [*(self._message.text(part) for part in raws[:_CWE]), *[""] * _CWE][:_CWE]
+        parts = [*(self._message.text(part) if part else "" for part in raws[:_CWE]), *[""] * _CWE][:_CWE]
         made = [""] * _CWE
         for first in (0, 3):
             code, words, name = parts[first : first + 3]
+            if not code and not words:
+                continue
             system = system_of_v2(name) if name else None
             plain = rule.forms[0].fullmatch(code) if rule.forms and not name else None
             known = (system.has(code) if system else plain is not None) and code not in self._theirs
@@ -255,7 +240,7 @@ class _Pass:
             cleaned = shown(words) if words else ""
             made[first : first + 3] = code, cleaned, name if system and code else "L" if name and code else ""
         made[8] = self._text.deidentify(parts[8]) if parts[8] else ""
-        kept = [self._marks.escaped(part) for part in made][: len(raws)]
+        kept = [self._marks.escaped(part) if part else "" for part in made[: len(raws)]]
         return mark.join([*kept, *[""] * (len(raws) - len(kept))])
 
     def _range(self, raw: str, rule: _Rule) -> str:
@@ -311,6 +296,15 @@ class _Pass:
         first, *rest = split(raw, self._marks.component)
         return self._marks.component.join([change(first), *("" for _ in rest)])
 
+    def _name(self, raw: str) -> str:
+        """Mark an XPN as a pseudonym; with surrogates it is another name, the one that texts give the patient."""
+        mark = self._marks.component
+        parts = [self._message.text(split(part, self._marks.subcomponent)[0]) for part in split(raw, mark)]
+        family, given, middle = [*parts, "", ""][:3]
+        made = surrogate([given, middle, family], self._text) if self._method == "surrogates" else []
+        first = [made[2], made[0], made[1]] if made else ["", "", ""]
+        return mark.join([*map(self._marks.escaped, first), "", "", "", _CODED_NAME])
+
     def _period(self, raw: str, rule: _Rule) -> str:
         mark = self._marks.component
         return mark.join(self._values.date(split(part, self._marks.subcomponent)[0]) for part in split(raw, mark))
@@ -322,7 +316,7 @@ class _Pass:
         kind = parts[4] if len(parts) > 4 else ""
         made = [""] * len(parts)
         if parts[0].strip() and kind not in _NO_NUMBER:
-            if patient and kind in _PATIENT_NUMBERS:
+            if patient and kind in PATIENT_NUMBERS:
                 issuer = split(split(raw, mark)[3], self._marks.subcomponent)[0] if len(parts) > 3 else ""
                 made[0] = self._pseudonyms.patient(parts[0], self._message.text(issuer))
             else:

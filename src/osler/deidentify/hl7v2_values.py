@@ -25,9 +25,23 @@ _KINDS: Final = frozenset(
 )
 _SUBTYPES: Final = frozenset(
     {
-        *("PLAIN", "TEXT", "TXT", "HTML", "HTM", "RTF", "PDF", "XML", "SGML", "X-HL7-CDA-LEVEL-ONE", "DOC", "DOCX"),
+        *(
+            "PLAIN",
+            "TEXT",
+            "TXT",
+            "HTML",
+            "HTM",
+            "RTF",
+            "PDF",
+            "XML",
+            "SGML",
+            "X-HL7-CDA-LEVEL-ONE",
+            "HL7-CDA+XML",
+            "DOC",
+            "DOCX",
+        ),
         *("BASIC", "DICOM", "FAX", "GIF", "JOT", "JPEG", "JPG", "PICT", "PNG", "TIFF", "TIF", "MPEG", "MP4", "ZIP"),
-        *("OCTET-STREAM", "POSTSCRIPT", "MSWORD"),
+        *("OCTET-STREAM", "POSTSCRIPT", "MSWORD", "HL7-CDA+XML"),
     }
 )
 """Types and subtypes of data (tables 0191 and 0291), and what else is written for them."""
@@ -156,6 +170,8 @@ def _media_type(kind: str, subtype: str) -> str:
         return "text/rtf"
     if names & {"HTML", "HTM"}:
         return "text/html"
+    if names & {"XML", "X-HL7-CDA-LEVEL-ONE", "HL7-CDA+XML"}:
+        return "text/xml"
     is_plain = kind.upper() in ("TEXT", "TX", "FT") and subtype.upper() in ("", "PLAIN", "TEXT", "TXT")
     return "text/plain" if is_plain else ""
 

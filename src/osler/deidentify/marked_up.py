@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from html import escape, unescape
 from typing import Final
 
+from osler.deidentify.dicom import cda
 from osler.deidentify.free_text import TextDeidentifier
+from osler.errors import Malformed
 
 _BLOCKS: Final = frozenset(
     {
@@ -153,6 +155,7 @@ def _as_html(text: str) -> str:
     return f'<html><head><meta charset="utf-8"></head><body>{paragraphs(text)}</body></html>'
 
 
+_CDA: Final = frozenset({"text/xml", "application/xml", "application/hl7-cda+xml"})
 _Form = tuple[Callable[[str], str], Callable[[str], str]]
 _FORMS: Final[Mapping[str, _Form]] = {
     "text/plain": (str, str),
@@ -170,10 +173,17 @@ def clean_document(content: bytes, media_type: str, text: TextDeidentifier) -> b
     content : bytes
         UTF-8 (RTF: ASCII, as its standard has it).
     media_type : str
-        With or without parameters. Anything but plain text, HTML and RTF gives None.
+        With or without parameters. Anything but plain text, HTML, RTF and CDA gives None: what a PDF or a picture shows
+        cannot be told from its text.
     text : TextDeidentifier
     """
-    form = _FORMS.get(media_type.partition(";")[0].strip().lower())
+    kind = media_type.partition(";")[0].strip().lower()
+    if kind in _CDA:
+        try:
+            return cda.clean(content, text.deidentify)
+        except Malformed:
+            return None
+    form = _FORMS.get(kind)
     if form is None:
         return None
     read, write = form

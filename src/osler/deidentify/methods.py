@@ -13,16 +13,11 @@ method                 rule
 Names, numbers, telephones and streets go in all three.
 """
 
-import hashlib
-import hmac
-import random
-import re
-from datetime import date, timedelta
 from typing import Final, Protocol
 
 from osler.deidentify import safe_harbor
-from osler.deidentify.dicom import Pseudonyms
-from osler.deidentify.text.profiles import METHODS, SHIFT_DAYS
+from osler.deidentify.dates import days_of, shifted
+from osler.deidentify.text.profiles import METHODS
 from osler.errors import ConfigError
 
 CITATIONS: Final = {
@@ -31,9 +26,6 @@ CITATIONS: Final = {
     "surrogates": "https://www.ecfr.gov/current/title-45/section-164.514#p-164.514(b)(1)",
 }
 """Where the rule of each method stands; surrogates with moved dates need the opinion of an expert."""
-
-_DATE: Final = re.compile(r"([0-9]{4})(?:(-?)([0-9]{2})(?:\2([0-9]{2}))?)?(?=$|[T0-9+^-])")
-_REST: Final = re.compile(r"(?:T?[0-9]{2}(?::?[0-9]{2}){0,2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?", re.ASCII)
 
 
 class Values(Protocol):
@@ -153,7 +145,8 @@ def values_for(method: str, secret: str, *, this_year: int) -> Values:
     ----------
     method : str
     secret : str
-        As :func:`patient_secret` makes it. Empty when nothing says whose values they are: then dates go to the year.
+        What the vault keeps for :func:`osler.deidentify.dates.secret_of`. Empty when nothing says
+        whose values they are: then dates go to the year.
     this_year : int
 
     Raises
@@ -165,40 +158,4 @@ def values_for(method: str, secret: str, *, this_year: int) -> Values:
         raise ConfigError(f"there is no such method; there is {', '.join(METHODS)}")
     if method == "safe-harbor" or not secret:
         return SafeHarborValues(this_year)
-    return ShiftedValues(shift_days(secret), this_year, limited=method == "limited-data-set")
-
-
-def patient_secret(pseudonyms: Pseudonyms, patient: str) -> str:
-    """Return what a patient's shift and surrogates are drawn from: random, in the vault, in no output.
-
-    Parameters
-    ----------
-    pseudonyms : Pseudonyms
-    patient : str
-        What tells the patient apart; empty gives an empty secret.
-    """
-    return pseudonyms.uid(f"method {patient}") if patient else ""
-
-
-def shift_days(secret: str) -> int:
-    """Return the days by which all dates of a patient are moved, the same as the text engine draws from the secret."""
-    seed = hmac.new(secret.encode(), b"\0shift", hashlib.sha256).digest()
-    return -random.Random(seed).randint(*SHIFT_DAYS)  # noqa: S311 (seeded by a keyed hash, so that it is the same again)
-
-
-def shifted(value: str, days: int) -> str:
-    """Return a FHIR or HL7 v2 date so many days later, its time and time zone as they were; '' when it is no date.
-
-    A year or a month is moved as its middle is, and stays a year or a month.
-    """
-    match = _DATE.match(value)
-    if match is None or not _REST.fullmatch(value, match.end()) or (match[4] is None and match.end() != len(value)):
-        return ""
-    year, mark, month, day = match.groups()
-    try:
-        moved = date(int(year), int(month or 7), int(day or (15 if month else 2))) + timedelta(days=days)
-    except (ValueError, OverflowError):
-        return ""
-    parts = [f"{moved.year:04}", f"{moved.month:02}", f"{moved.day:02}"]
-    kept = 1 if month is None else 2 if day is None else 3
-    return (mark or "").join(parts[:kept]) + value[match.end() :]
+    return ShiftedValues(days_of(secret), this_year, limited=method == "limited-data-set")

@@ -10,7 +10,7 @@ ACTIONS: Final = {
     "accession": "replaced by a pseudonym, the same as in DICOM",
     "address": "state, country and three digits of the ZIP code stay (000 where few live); limited data set: also"
     " the town and the whole ZIP code",
-    "attachment": "plain text, HTML and RTF cleaned and written anew; other data removed and marked as masked",
+    "attachment": "plain text, HTML, RTF and CDA cleaned and written anew; other data removed and marked as masked",
     "birth": "year of birth, nothing when it tells an age over 89; other methods: moved date",
     "boolean": "stays",
     "charset": "stays when it is a character set of table 0211",
@@ -28,7 +28,7 @@ ACTIONS: Final = {
     "measure": "number and unit stay",
     "method": "says the method",
     "modifier": "an unknown one refuses the resource",
-    "name": "removed, marked as a pseudonym (table 0200)",
+    "name": "removed (HL7 v2: marked as a pseudonym, table 0200); surrogates: another name, the same as in texts",
     "narrative": "words cleaned, mark-up made anew",
     "number": "a measure stays; a number that is none, or one of the patient's, is removed",
     "numbered": "replaced by a pseudonym; its type stays",

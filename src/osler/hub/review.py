@@ -24,8 +24,8 @@ SIDE: Final = 512
 """Longest side of a frame among several, pixels."""
 
 
-def write_sheet(content: bytes, path: Path) -> str:
-    """Draw the frames of an identified instance into a file that only its owner can read.
+def draw_sheet(content: bytes, path: Path) -> tuple[bytes, str]:
+    """Draw the frames of an identified instance, as the name of the file for them asks.
 
     A name that ends in ``.html`` gives a page with a box around each text that is found in the pixels, before and after
     blanking; another gives a PNG file with the frames alone.
@@ -35,10 +35,11 @@ def write_sheet(content: bytes, path: Path) -> str:
     content : bytes
         A DICOM Part 10 file.
     path : Path
-        Must not be there yet.
+        Must not be there yet; it is not written.
 
     Returns
     -------
+    bytes
     str
         How many frames were shown or looked at, for people: ``3 of 3``.
 
@@ -47,16 +48,25 @@ def write_sheet(content: bytes, path: Path) -> str:
     Malformed, DeidentificationRefused
         If the pixels cannot be decoded or looked at.
     ConfigError
-        If the file cannot be written, or is there.
+        If the file is there.
     """
     if path.exists():
         raise ConfigError("the file for the sheet is there already")
-    sheet, frames = _page(content) if path.suffix == ".html" else _frames(content)
+    return _page(content) if path.suffix == ".html" else _frames(content)
+
+
+def keep_sheet(sheet: bytes, path: Path) -> None:
+    """Write a sheet into a file that only its owner can read.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be written.
+    """
     try:
         write_private(path, sheet)
     except OSError as error:
         raise ConfigError(f"the sheet cannot be written: {error.strerror}") from None
-    return frames
 
 
 def _page(content: bytes) -> tuple[bytes, str]:

@@ -139,9 +139,16 @@ def release(connection: Connection, held: Entry, decision: Decision) -> int:
 
 
 def discard(connection: Connection, held: Entry, decision: Decision) -> None:
-    """Give an instance that is held up. Its file is removed by whoever calls, once this is durable."""
+    """Give an instance that is held up. Its file is removed by whoever calls, once this is durable.
+
+    A study in quarantine of which nothing else is left is discarded with it.
+    """
     _decide(connection, held, HeldState.DISCARDED, decision)
+    connection.execute(select(study.c.id).where(study.c.id == held.study_id).with_for_update())
     connection.execute(update(instance).where(instance.c.id == held.instance_id).values(state=DISCARDED))
+    left = exists().where(instance.c.study_id == held.study_id, instance.c.state != DISCARDED)
+    waits = study.c.id == held.study_id, study.c.state == StudyState.QUARANTINED
+    connection.execute(update(study).where(*waits, ~left).values(state=DISCARDED))
 
 
 def is_needed(connection: Connection, blob: str) -> bool:

@@ -68,3 +68,16 @@ def test_what_is_neither_is_refused(run) -> None:  # type: ignore[no-untyped-def
         run("hl7", b"Kanarie")
     with pytest.raises(Malformed):
         run("fhir", b"Kanarie")
+
+
+def test_the_people_of_another_file_are_looked_for(run, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    people = tmp_path / "Patient.ndjson"
+    people.write_text(json.dumps(PATIENT) + "\n" + json.dumps(PATIENT | {"id": "other", "name": [{"family": "Vogel"}]}))
+    note = {"resourceType": "Observation", "status": "final", "subject": {"reference": "Patient/kanarie"}}
+    note["note"] = [{"text": "xnote of kanarie: LDL is high"}]
+    alone, lines = json.dumps(note).encode(), f"{json.dumps(note)}\n{json.dumps(note)}".encode()
+    for content in (alone, lines):
+        code, out, _ = run("fhir", content, "--people", str(people))
+        assert code == 0
+        assert "kanarie" not in out.lower()
+        assert "LDL is high" in out

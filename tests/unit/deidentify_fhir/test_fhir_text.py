@@ -9,7 +9,7 @@ import pytest
 
 from osler.deidentify.engine_text import engine_text
 from osler.deidentify.ephemeral import EphemeralPseudonyms
-from osler.deidentify.fhir import FhirDeidentifier
+from osler.deidentify.fhir import FhirDeidentifier, known_people
 from osler.deidentify.fhir.marks import MASKED
 from osler.deidentify.fhir.narrative import clean_narrative
 from osler.deidentify.fhir.ndjson import RefusedLine, deidentify_lines
@@ -21,6 +21,11 @@ RACE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"
 
 
 HTML = b'<html><head><meta charset="utf-8"></head><body>%s</body></html>'
+CDA = (
+    b'%s<ClinicalDocument xmlns="urn:hl7-org:v3"><recordTarget><patientRole><patient><name>Kanarie</name></patient>'
+    b"</patientRole></recordTarget><component><structuredBody><component><section><title>Findings</title>"
+    b"<text>Mr Kanarie is well</text></section></component></structuredBody></component></ClinicalDocument>"
+)
 
 
 class Names:
@@ -86,6 +91,9 @@ def test_a_narrative_goes_without_a_text_engine() -> None:
         ("text/html", b"<p title='Kanarie'>Ka<b>narie</b></p>", HTML % b"<p>[NAME]</p>"),
         ("text/rtf", rb"{\rtf1{\info{\author Kanarie}}Kana\b rie\b0\par well}", rb"{\rtf1\ansi\uc0 [NAME]\par"),
         ("application/xml", b"<ClinicalDocument/>", None),
+        ("application/xml", CDA % b"<!DOCTYPE x>", None),
+        ("text/xml; charset=utf-8", CDA % b"", b"<?xml"),
+        ("application/hl7-cda+xml", CDA % b"", b"<?xml"),
         ("application/pdf", b"%PDF-1.7 Kanarie", None),
     ],
 )
@@ -97,6 +105,22 @@ def test_attachments_by_their_type(kind: str, data: bytes, told: bytes | None) -
     assert all(made[mark] == MASKED for mark in ("_data", "_url") if mark in made)
     got = base64.b64decode(made["data"]) if "data" in made else None
     assert got == told or (told and got and got.startswith(told) and b"Kanarie" not in got)
+
+
+def test_who_is_named_many_times_is_looked_for_once() -> None:
+    entries = [patient(), *({"resourceType": "Practitioner", "name": [{"family": "Vogel"}]} for _ in range(50))]
+    known = known_people({"resourceType": "Bundle", "entry": [{"resource": one} for one in entries]})
+    assert {name["family"] for name in known["name"]} == {"Kanarie", "Vogel"}
+    assert len(known["name"]) == 2
+
+
+def test_the_words_of_a_clinical_document_stay() -> None:
+    data = base64.b64encode(CDA % b"").decode()
+    binary = {"resourceType": "Binary", "contentType": "application/xml", "data": data}
+    note = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": patient()}, {"resource": binary}]}
+    made = base64.b64decode(run(note)["entry"][1]["resource"]["data"])
+    assert b"<text> Mr [NAME] is well </text>" in made
+    assert b"Kanarie" not in made
 
 
 def test_extensions_by_the_list() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from osler.deidentify.free_text import Known, street_lines
+from osler.deidentify.free_text import Known, distinct, street_lines
 
 _LISTS: Final = ("name", "telecom", "address", "identifier")
 _MANY: Final = frozenset({"given", "line", "prefix", "suffix"})
@@ -31,7 +31,7 @@ def known_people(*resources: Any) -> Known:
         of_person = isinstance(reference, str) and reference.rpartition("/")[0].endswith(_PEOPLE)
         if of_person and isinstance(display, str):
             patient.setdefault("name", []).append({"text": display})
-    return patient
+    return patient | {key: distinct(patient[key]) for key in _LISTS if key in patient}
 
 
 def _words(item: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ _PSEUDONYMISED: Final = {
     "display": "pseudonymized",
 }
 _UCUM: Final = "http://unitsofmeasure.org"
-PATIENT_NUMBERS: Final = frozenset({"MR", "PI", "PT"})
+PATIENT_NUMBERS: Final = ("MR", "PI", "PT")
+"""Types of identifiers (table 0203) that tell a patient apart for good, the best first."""
 # Resources that are no person, no place and no single device: the display of a reference to one is clinical.
 CLINICAL: Final = frozenset(
     {

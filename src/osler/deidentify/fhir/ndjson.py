@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -26,7 +26,9 @@ class RefusedLine:
     reason: str
 
 
-def deidentify_lines(lines: Sequence[str | bytes], deidentifier: FhirDeidentifier) -> Iterator[Resource | RefusedLine]:
+def deidentify_lines(
+    lines: Sequence[str | bytes], deidentifier: FhirDeidentifier, people: Sequence[str | bytes] = ()
+) -> Iterator[Resource | RefusedLine]:
     """De-identify each line that is not blank, in order.
 
     Parameters
@@ -34,21 +36,32 @@ def deidentify_lines(lines: Sequence[str | bytes], deidentifier: FhirDeidentifie
     lines : sequence of str or bytes
         Read twice: first for the people.
     deidentifier : FhirDeidentifier
+    people : sequence of str or bytes, optional
+        Lines with further people, such as those of the file of Patients that belongs to the lines.
     """
-    people = _people(lines)
+    known = _people([*people, *lines])
     numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
     while batch := list(islice(numbered, BATCH_LINES)):
-        read = [(number, line, _read(number, line)) for number, line in batch]
-        deidentifier.prefetch(resource for _, _, resource in read if not isinstance(resource, RefusedLine))
-        for number, line, resource in read:
+        read = [(number, _read(number, line), _of(line, known)) for number, line in batch]
+        deidentifier.prefetch((one, *theirs) for _, one, theirs in read if not isinstance(one, RefusedLine))
+        for number, resource, theirs in read:
             if isinstance(resource, RefusedLine):
                 yield resource
                 continue
-            named = dict.fromkeys(_OF_PERSON.findall(_text(line)))
             try:
-                yield deidentifier.resource(resource, *(p for name in named for p in people.get(name, ())))
+                yield deidentifier.resource(resource, *theirs)
             except InputRejected as rejected:
                 yield _refused(number, rejected)
+
+
+def people_of(content: str | bytes, people: Sequence[str | bytes]) -> list[Resource]:
+    """Return the people among some lines to whom a resource refers, as it is written."""
+    return _of(content, _people(people))
+
+
+def _of(line: str | bytes, known: Mapping[str, Sequence[Resource]]) -> list[Resource]:
+    named = dict.fromkeys(_OF_PERSON.findall(_text(line)))
+    return [person for name in named for person in known.get(name, ())]
 
 
 def _read(number: int, line: str | bytes) -> Resource | RefusedLine:

@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Set
 from typing import Final
 
+from osler.deidentify.dates import secret_of
 from osler.deidentify.dicom import Pseudonyms
-from osler.deidentify.methods import patient_secret
 from osler.domain.identifiers import Identity, PseudonymKind
 
 NEUTRAL_BASE: Final = "https://deidentified.invalid/fhir"
@@ -71,9 +71,9 @@ class Names:
             return ""
         return f"{match['base'] or base}/Patient/{match['id']}"
 
-    def secret(self, patient: str) -> str:
-        """Return what a patient's shift and surrogates are drawn from; it is in no output."""
-        return patient_secret(self._pseudonyms, patient)
+    def secret(self, patient: Identity | None) -> str:
+        """Return what a patient's shift and surrogates are drawn from; it is in no output, and empty for nobody."""
+        return self._pseudonyms.uid(secret_of(patient).value) if patient else ""
 
     def urn(self, value: str) -> str:
         """Return the new form of a UUID or OID as a URN; empty for another URN."""

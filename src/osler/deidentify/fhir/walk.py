@@ -3,18 +3,19 @@
 What must be there but may not go on is marked with the extension ``data-absent-reason`` as masked.
 """
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Final
 
 from osler.deidentify.coding import is_unit, local_code, system_of_uri
 from osler.deidentify.fhir.marks import CLINICAL, MASKED, PATIENT_NUMBERS, capped, dicts, labelled, type_codes
+from osler.deidentify.fhir.names import surrogate_name
 from osler.deidentify.fhir.narrative import clean_narrative
 from osler.deidentify.fhir.references import Names
 from osler.deidentify.fhir.rules import REMOVE, WALK, Element, rules
 from osler.deidentify.fhir.scalars import Scalars, clean_data
 from osler.deidentify.fhir.subjects import Subjects
 from osler.deidentify.free_text import TextDeidentifier
-from osler.deidentify.methods import Values, values_for
+from osler.deidentify.methods import Values
 from osler.domain.identifiers import Identity, PseudonymKind
 from osler.errors import DeidentificationRefused, Malformed
 from osler.standards.fhir import Resource
@@ -31,9 +32,12 @@ class Walk:
     names : Names
     text_of : callable
         Makes the text engine of a patient that draws from his secret.
+    values_of : callable
+        What the method does with the values of the patient of a secret.
     method : str
         One of :data:`osler.deidentify.methods.CITATIONS`.
-    this_year : int
+    people : sequence of dict
+        Further resources, such as the Patient that a resource refers to.
     numbers : set of str, optional
         Numbers of the people, which may not go on as a value.
     """
@@ -42,18 +46,19 @@ class Walk:
         self,
         names: Names,
         text_of: Callable[[str, str], TextDeidentifier],
+        values_of: Callable[[str], Values],
         *,
         method: str,
-        this_year: int,
+        people: Sequence[Resource] = (),
         numbers: Set[str] = frozenset(),
     ) -> None:
         self._rules = rules()
         self._names = names
         self._text_of = text_of
+        self._values_of = values_of
         self._method = method
-        self._this_year = this_year
         self._numbers = numbers
-        self._subjects = Subjects(names)
+        self._subjects = Subjects(names, people)
         self._patient = ""
         self._of_patients: dict[str, tuple[TextDeidentifier, Values, Scalars]] = {}
         self._text, self._values, self._scalars = self._of_patient("")
@@ -65,6 +70,7 @@ class Walk:
             WALK: lambda value, kind: self._walk(value, kind),
             "narrative": self._narrative,
             "attachment": self._attachment,
+            "name": self._name,
             "identifier": self._identifier,
             "reference": self._reference,
             "concept": self._concept,
@@ -76,8 +82,8 @@ class Walk:
     def _of_patient(self, patient: str) -> tuple[TextDeidentifier, Values, Scalars]:
         """Return what cleans texts and single values of a patient."""
         if patient not in self._of_patients:
-            secret = "" if self._method == "safe-harbor" else self._names.secret(patient)
-            values = values_for(self._method, secret, this_year=self._this_year)
+            secret = "" if self._method == "safe-harbor" else self._names.secret(self._subjects.identity(patient))
+            values = self._values_of(secret)
             text = self._text_of(patient, secret)
             scalars = Scalars(self._names, text, values, resource_types=self._rules.resources, numbers=self._numbers)
             self._of_patients[patient] = text, values, scalars
@@ -252,6 +258,9 @@ class Walk:
             return None
         return {"status": status, "div": cleaned}
 
+    def _name(self, value: dict[str, Any], kind: str) -> Resource | None:
+        return surrogate_name(value, self._text) if self._method == "surrogates" else None
+
     def _attachment(self, value: dict[str, Any], kind: str) -> Resource | None:
         made = self._walk(value, kind, frozenset({"data", "size", "hash", "url"})) or {}
         return made | self._payload(value) or None
@@ -279,7 +288,7 @@ class Walk:
             return self._names.urn(number) or self._names.uid(number)
         if "ACSN" in codes:
             return self._names.number(Identity(PseudonymKind.ACCESSION, number, uri))
-        if codes & PATIENT_NUMBERS or (of_patient and not codes):
+        if not codes.isdisjoint(PATIENT_NUMBERS) or (of_patient and not codes):
             return self._names.number(Identity(PseudonymKind.PATIENT, number, uri))
         return self._names.uid(f"identifier {uri} {number}")
 
