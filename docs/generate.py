@@ -20,6 +20,7 @@ from osler.deidentify import rules_table
 from osler.deidentify.dicom.describing import describe
 from osler.deidentify.dicom.options import Option
 from osler.deidentify.text import en
+from osler.ehr_settings import EHR_KEYS, EHR_NEEDS
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -34,7 +35,12 @@ master key (32 bytes, base64) in place of `keys/master.key`.
 
 DESTINATIONS_TEXT = """\
 Each `[[destination]]` table says where results go. `when` is `always` or `critical`: a PACS gets every result unless
-it says `critical`, a pager or a mail box only critical ones unless it says `always`.
+it says `critical`, a pager or a mail box only critical ones unless it says `always`. A webhook or mail box that says
+`privacy` gets no results, but the alarms for the privacy officer: who broke the glass.
+"""
+
+EHRS_TEXT = """\
+Each `[[ehr]]` table names an EHR that `osler ehr connect` reads from ([how](../how-to/connect-an-ehr.md)).
 """
 
 COMMANDS_TEXT = """\
@@ -62,7 +68,20 @@ Table E.1-1 of DICOM PS3.15 as Osler applies it to images, and what changes unde
 """
 
 AUDIT_TEXT = """\
-Each entry is a FHIR R4 AuditEvent in the form of IHE BALP. Patients appear under their pseudonyms.
+Each entry is a FHIR R4 AuditEvent in the form of IHE BALP 1.1.3. Patients appear under their pseudonyms.
+[Answer who saw a patient](../how-to/answer-who-saw-a-patient.md) says how to ask the log.
+
+- **Profiles.** An entry names a profile of BALP in `meta.profile` when all that is mandatory there is in it: Read,
+  Query, Create, Update and Delete, with a patient or without, for FHIR interactions of a client, alone or in a person's
+  name, that went well; PrivacyDisclosure.Source for what went to another system. `network` of the hub is
+  `http.base_url`.
+- **Queries.** `entity.query` holds, in base64, type and names of the parameters that were searched by, never their
+  values ([decision 22](../decisions/0022-what-the-log-says-of-a-search.md)). What the search found stands beside it,
+  with an entry for each patient among it.
+- **Refusals.** Each has an entry before its answer. When a peer whom nobody knows is refused more than 200 times at
+  once, those of a second with the same route and reason make one entry, whose detail `count` says how many; an entry
+  without it stands for one. Up to a hundred answers wait for it; at the token endpoint, on pages for people, and beyond
+  that hundred, it follows within the second, and at the latest when the hub stops.
 """
 
 
@@ -91,6 +110,10 @@ def settings() -> str:
         "## Destinations\n",
         DESTINATIONS_TEXT,
         table(["kind", "keys", "required"], kinds),
+        "## EHRs\n",
+        EHRS_TEXT,
+        table(["key", "what it is"], [[f"`{k}`", text] for k, (_, text) in EHR_KEYS.items()]),
+        f"Required: {code(EHR_NEEDS)}.\n",
     )
 
 

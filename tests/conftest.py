@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ def find_program(*names: str) -> str | None:
     return None
 
 
+@pytest.fixture(autouse=True)
+def _silent_logs() -> None:
+    """Begin each test with logs that go nowhere: the stream that a command inside another test set up is gone."""
+    structlog.reset_defaults()
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+
+
 @pytest.fixture(scope="session")
 def need() -> Callable[..., str]:
     """Return the path of a peer program, or skip with the reason (fail when OSLER_REQUIRE_PEERS=1)."""
@@ -50,6 +58,22 @@ def need() -> Callable[..., str]:
         return path
 
     return _need
+
+
+@pytest.fixture(scope="session")
+def need_peer() -> Callable[[str], Path]:
+    """Return the folder of the npm packages when one is installed there, or skip (fail when OSLER_REQUIRE_PEERS=1)."""
+    folder = Path(__file__).parent / "peers"
+
+    def _need_peer(package: str) -> Path:
+        if not (folder / "node_modules" / package).is_dir():
+            message = f"needs npm's {package}: run npm ci in tests/peers"
+            if REQUIRE_PEERS:
+                pytest.fail(message)
+            pytest.skip(message)
+        return folder
+
+    return _need_peer
 
 
 @pytest.fixture

@@ -11,85 +11,23 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from osler.ehr_settings import Ehr, read_ehrs
 from osler.errors import ConfigError
+from osler.settings import SETTINGS, Setting, Value
 
-Value = str | int | float | bool | list[str]
+__all__ = [
+    "DESTINATION_KEYS",
+    "DESTINATION_NEEDS",
+    "SETTINGS",
+    "Config",
+    "Destination",
+    "Setting",
+    "Value",
+    "load",
+    "split_address",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting: ``section.key`` in the file, ``OSLER_SECTION_KEY`` in the environment."""
-
-    name: str
-    default: Value
-    help: str
-    choices: tuple[str, ...] = ()
-
-    @property
-    def variable(self) -> str:
-        """Name of the environment variable."""
-        return "OSLER_" + self.name.replace(".", "_").upper()
-
-
-SETTINGS: Final[tuple[Setting, ...]] = (
-    Setting("site.name", "Osler", "Name of the site, shown on reports and pages."),
-    Setting("site.tenant", "default", "Whose data key seals the identified data."),
-    Setting("http.address", "127.0.0.1:8080", "HOST:PORT of FHIR, DICOMweb, health and metrics."),
-    Setting("http.base_url", "", "Address under which others reach the HTTP side; empty: http://<http.address>."),
-    Setting("http.max_body_mb", 1024, "Largest request body, MB."),
-    Setting("dimse.address", "127.0.0.1:11112", "HOST:PORT of the DICOM storage SCP."),
-    Setting("dimse.ae_title", "OSLER", "Our AE title, as SCP and as SCU."),
-    Setting(
-        "dimse.accept", ["*@127.0.0.1"], "Who may associate: calling AE title @ address or network; * is any title."
-    ),
-    Setting("dimse.max_pdu_kb", 1024, "Largest PDU that we take, KB; a longer one ends the association."),
-    Setting("dimse.max_instance_mb", 1024, "Largest instance that we take, MB."),
-    Setting("dimse.max_associations", 32, "Associations at a time."),
-    Setting("dimse.max_associations_per_peer", 32, "Associations at a time from one address."),
-    Setting("dimse.idle_s", 60, "An association without traffic is ended after this time, seconds."),
-    Setting("study.quiet_s", 3.0, "A study is complete when nothing of it came for this time, seconds."),
-    Setting("study.force_s", 900.0, "A study is complete at the latest this time after its first instance, seconds."),
-    Setting(
-        "deidentify.options", ["clean-descriptors", "clean-structured-content", "clean-graphics"], "Options of PS3.15."
-    ),
-    Setting("storage.database", "sqlite", "sqlite (a file in the data folder) or postgresql://user@host/database."),
-    Setting("storage.blobs", "folder", "folder (in the data folder) or the path of another folder."),
-    Setting("storage.min_free_mb", 512, "Nothing more is taken when the disk has less room than this, MB."),
-    Setting("storage.busy_s", 30.0, "How long to wait for the database's lock, seconds."),
-    Setting("queue.url", "embedded", "embedded: the queue is a table of the ledger.", choices=("embedded",)),
-    Setting("queue.lease_s", 30.0, "A worker that gives no sign for this time loses its job, seconds."),
-    Setting("queue.max_attempts", 4, "Attempts before a job is set aside for a person (dead letter)."),
-    Setting("queue.backoff_s", 2.0, "Wait before the second attempt, seconds; doubles with each further one."),
-    Setting("queue.ageing_s", 600.0, "A waiting job rises by one priority after each such time, seconds."),
-    Setting(
-        "worker.processes", 1, "Inference processes that osler serve starts; 0: none, osler worker runs elsewhere."
-    ),
-    Setting("worker.threads", 1, "Threads for each inference process."),
-    Setting("worker.memory_mb", 4096, "Address space of an inference process, MB."),
-    Setting("worker.batch_wait_ms", 0, "How long to wait for more jobs to fill a batch, milliseconds."),
-    Setting("models.enabled", ["cxr-pneumonia-paediatric"], "Models that read each study."),
-    Setting("models.folders", [], "Folders with models besides the installed packages."),
-    Setting(
-        "models.age_policy",
-        "intended",
-        "Ages to admit: intended (the card's), unknown (also when the age is not known), any (research).",
-        choices=("intended", "unknown", "any"),
-    ),
-    Setting("publish.secondary_capture", False, "Also send the heatmap over the image as a Secondary Capture."),
-    Setting("publish.backoff_s", 5.0, "Wait before the second delivery attempt, seconds; doubles up to ten minutes."),
-    Setting("publish.max_attempts", 50, "Delivery attempts before a person must look."),
-    Setting("alert.escalate_s", 300.0, "An alert that nobody acknowledges goes out again after this time, seconds."),
-    Setting("alert.max_escalations", 5, "How often an alert goes out again."),
-    Setting("alert.allowed_hosts", ["127.0.0.1", "localhost"], "Hosts that alerts may be sent to."),
-    Setting("audit.checkpoint_s", 10.0, "Time between signed checkpoints outside the database, seconds."),
-    Setting("access.sign_in", False, "People at the terminal sign in (--as) for quarantine and identities."),
-    Setting("log.level", "info", "Least severe line that is logged.", choices=("debug", "info", "warning", "error")),
-    Setting(
-        "log.format", "auto", "auto (text on a terminal, else JSON), text or json.", choices=("auto", "text", "json")
-    ),
-)
-
-DestinationKind = Literal["dicom", "webhook", "smtp"]
+DestinationKind = Literal["dicom", "webhook", "smtp", "hl7v2"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +38,22 @@ class Destination:
     ----------
     name : str
         Unique; the outbox and the metrics call it so.
-    kind : {"dicom", "webhook", "smtp"}
+    kind : {"dicom", "webhook", "smtp", "hl7v2"}
     address : str
-        HOST:PORT for dicom and smtp.
+        HOST:PORT for dicom, smtp and hl7v2.
     ae_title : str
         Called AE title, for dicom.
     url : str
         For webhook.
     secret : str
         HMAC-SHA-256 key of the webhook's signature.
-    when : {"always", "critical"}
-        Which results go there. Alerts (webhook, smtp) are for critical findings unless ``always`` is asked for.
+    when : {"always", "critical", "privacy"}
+        Which results go there; for ``privacy`` none, but alarms for the privacy officer (webhook, smtp).
+        Alerts (webhook, smtp) are for critical findings unless ``always`` is asked for.
     sender, recipients : str, tuple of str
         For smtp.
+    application, facility : str
+        The receiver's, for hl7v2 (MSH-5, MSH-6).
     """
 
     name: str
@@ -121,20 +62,27 @@ class Destination:
     ae_title: str = ""
     url: str = ""
     secret: str = field(default="", repr=False)
-    when: Literal["always", "critical"] = "always"
+    when: Literal["always", "critical", "privacy"] = "always"
     sender: str = ""
     recipients: tuple[str, ...] = ()
+    application: str = ""
+    facility: str = ""
 
+
+ALERTING: Final = frozenset({"webhook", "smtp"})
+"""Kinds of destination that get alerts; the others get results."""
 
 DESTINATION_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "dicom": frozenset({"name", "kind", "address", "ae_title", "when"}),
     "webhook": frozenset({"name", "kind", "url", "secret", "when"}),
     "smtp": frozenset({"name", "kind", "address", "sender", "recipients", "when"}),
+    "hl7v2": frozenset({"name", "kind", "address", "application", "facility", "when"}),
 }
 DESTINATION_NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "dicom": ("address", "ae_title"),
     "webhook": ("url", "secret"),
     "smtp": ("address", "sender", "recipients"),
+    "hl7v2": ("address",),
 }
 
 
@@ -146,6 +94,8 @@ class Config:
     values: Mapping[str, Value]
     origins: Mapping[str, str]
     destinations: tuple[Destination, ...] = ()
+    privacy_destinations: tuple[Destination, ...] = ()
+    ehrs: tuple[Ehr, ...] = ()
 
     def text(self, name: str) -> str:
         """Return a setting of type string."""
@@ -204,8 +154,9 @@ def load(
     values: dict[str, Value] = {s.name: s.default for s in SETTINGS}
     origins = dict.fromkeys(values, "default")
     destinations: tuple[Destination, ...] = ()
+    ehrs: tuple[Ehr, ...] = ()
     if path.is_file():
-        from_file, lines, destinations = _read_file(path)
+        from_file, lines, destinations, ehrs = _read_file(path)
         values |= from_file
         origins |= lines
     elif named is not None:
@@ -217,7 +168,9 @@ def load(
         values[name] = _checked(_BY_NAME[name], value, "command line")
         origins[name] = "command line"
     _check_meaning(values, origins, destinations)
-    return Config(data_dir.absolute(), values, origins, destinations)
+    results = tuple(d for d in destinations if d.when != "privacy")
+    others = tuple(d for d in destinations if d not in results)
+    return Config(data_dir.absolute(), values, origins, results, others, ehrs)
 
 
 def split_address(address: str, where: str = "") -> tuple[str, int]:
@@ -236,6 +189,7 @@ def split_address(address: str, where: str = "") -> tuple[str, int]:
 
 
 _BY_NAME: Final[Mapping[str, Setting]] = {s.name: s for s in SETTINGS}
+_TELLING: Final = ("webhook", "smtp")
 _RESERVED_VARIABLES: Final = frozenset({"OSLER_DATA_DIR", "OSLER_CONFIG", "OSLER_MASTER_KEY", "OSLER_REQUIRE_PEERS"})
 
 
@@ -246,7 +200,7 @@ def _default_data_dir(environ: Mapping[str, str]) -> Path:
     return Path(base) / "osler"
 
 
-def _read_file(path: Path) -> tuple[dict[str, Value], dict[str, str], tuple[Destination, ...]]:
+def _read_file(path: Path) -> tuple[dict[str, Value], dict[str, str], tuple[Destination, ...], tuple[Ehr, ...]]:
     try:
         source = path.read_text(encoding="utf-8")
         document = tomllib.loads(source)
@@ -261,7 +215,7 @@ def _read_file(path: Path) -> tuple[dict[str, Value], dict[str, str], tuple[Dest
     values: dict[str, Value] = {}
     origins: dict[str, str] = {}
     for section, content in document.items():
-        if section == "destination":
+        if section in ("destination", "ehr"):
             continue
         if not isinstance(content, dict):
             raise ConfigError(f"{_at(path, lines, '', section)}: unknown setting {section!r}")
@@ -270,13 +224,18 @@ def _read_file(path: Path) -> tuple[dict[str, Value], dict[str, str], tuple[Dest
             if name not in _BY_NAME:
                 raise ConfigError(f"{where}: unknown setting {name!r}{_suggestion(name)}")
             values[name], origins[name] = _checked(_BY_NAME[name], value, where), where
-    return values, origins, _read_destinations(document.get("destination", []), path, lines)
+    starts = _starts(lines, "ehr")
+    ehrs = read_ehrs(
+        document.get("ehr", []),
+        lambda index, key: f"{path}:{_line_of(lines, key, starts[index] if index < len(starts) else 0)}",
+    )
+    return values, origins, _read_destinations(document.get("destination", []), path, lines), ehrs
 
 
 def _read_destinations(tables: Any, path: Path, lines: list[str]) -> tuple[Destination, ...]:
     if not isinstance(tables, list):
         raise ConfigError(f"{_at(path, lines, 'destination', '')}: write [[destination]], one table for each")
-    starts = [i for i, line in enumerate(lines, 1) if line.strip().replace(" ", "") == "[[destination]]"]
+    starts = _starts(lines, "destination")
     found: list[Destination] = []
     for index, table in enumerate(tables):
         start = starts[index] if index < len(starts) else 0
@@ -301,10 +260,10 @@ def _read_destination(table: Mapping[str, Any], path: Path, lines: list[str], st
     for key in ("name", *DESTINATION_NEEDS[kind]):
         if not table.get(key):
             raise ConfigError(f"{where}: a destination of kind {kind!r} needs {key!r}")
-    if table.get("when", "always") not in ("always", "critical"):
-        raise ConfigError(f"{where}: when must be always or critical")
+    if table.get("when", "always") not in ("always", "critical", *(("privacy",) if kind in _TELLING else ())):
+        raise ConfigError(f"{where}: when must be always or critical, or privacy for a webhook or smtp")
     _check_receiver(kind, table, f"{path}:{_line_of(lines, 'url' if kind == 'webhook' else 'address', start)}")
-    default_when = "always" if kind == "dicom" else "critical"
+    default_when = "critical" if kind in ALERTING else "always"
     return Destination(**{"when": default_when, **table, "recipients": tuple(table.get("recipients", ()))})
 
 
@@ -365,7 +324,7 @@ def _check_meaning(
     def wrong(name: str, words: str) -> ConfigError:
         return ConfigError(f"{origins[name]}: {name} {words}")
 
-    for name in ("http.address", "dimse.address"):
+    for name in ("http.address", "dimse.address", *(["mllp.address"] if values["mllp.address"] else [])):
         split_address(str(values[name]), f"{origins[name]}: {name} ")
     if not str(values["storage.database"]).startswith(("sqlite", "postgresql://")):
         raise wrong("storage.database", "must be sqlite or postgresql://...")
@@ -375,13 +334,17 @@ def _check_meaning(
         raise wrong("dimse.ae_title", "must have 1 to 16 characters")
     for destination in destinations:
         host = urlsplit(destination.url).hostname or destination.address.rpartition(":")[0]
-        if destination.kind != "dicom" and host not in values["alert.allowed_hosts"]:  # type: ignore[operator]
+        if destination.kind in ALERTING and host not in values["alert.allowed_hosts"]:  # type: ignore[operator]
             raise wrong("alert.allowed_hosts", f"{host!r} of destination {destination.name!r} is not among them")
 
 
 def _at(path: Path, lines: list[str], section: str, key: str) -> str:
     start = next((i for i, line in enumerate(lines, 1) if line.strip() == f"[{section}]"), 0)
     return f"{path}:{_line_of(lines, key, start)}"
+
+
+def _starts(lines: list[str], tables: str) -> list[int]:
+    return [i for i, line in enumerate(lines, 1) if line.strip().replace(" ", "") == f"[[{tables}]]"]
 
 
 def _line_of(lines: list[str], key: str, start: int) -> int:

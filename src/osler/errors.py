@@ -10,10 +10,15 @@
     │   ├── UnsupportedKind
     │   │   └── UnsupportedMediaType
     │   ├── TooLarge
+    │   ├── InvalidResource
+    │   │   └── Unprocessable
     │   └── DeidentificationRefused
     ├── AccessDenied               audit as denied
     │   └── Unauthenticated
     ├── NotFound                   nothing of that name (or not for this caller)
+    │   └── Gone
+    ├── Conflict                   the state of things is not what the change expects: look again
+    │   └── PreconditionFailed
     ├── Transient                  back off and retry
     │   ├── PeerUnavailable
     │   ├── StorageBusy
@@ -28,7 +33,7 @@ Each class carries its wire forms, so that every edge (DIMSE, HL7 v2, HTTP, FHIR
 and without an ``if`` chain. A message holds pseudonyms, tags and rule names, never a value from the data.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class OslerError(Exception):
@@ -88,6 +93,28 @@ class TooLarge(InputRejected):
     issue_code = "too-long"
 
 
+class InvalidResource(InputRejected):
+    """A FHIR resource breaks the R4 definitions.
+
+    Parameters
+    ----------
+    message : str
+    issues : tuple of osler.standards.fhir.Issue
+        What is wrong, and where.
+    """
+
+    def __init__(self, message: str, issues: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.issues = issues
+
+
+class Unprocessable(InvalidResource):
+    """Well formed, but a rule of this server or the state of the resource does not allow it."""
+
+    http_status = 422
+    issue_code = "processing"
+
+
 class UnsupportedKind(InputRejected):
     """Well formed, but of a kind that is not taken here."""
 
@@ -144,6 +171,26 @@ class NotFound(OslerError):
     dimse_status = 0x0112
     http_status = 404
     issue_code = "not-found"
+
+
+class Gone(NotFound):
+    """There was something of that name; it has been deleted."""
+
+    http_status = 410
+    issue_code = "deleted"
+
+
+class Conflict(OslerError):
+    """The state of things does not allow this change."""
+
+    http_status = 409
+    issue_code = "conflict"
+
+
+class PreconditionFailed(Conflict):
+    """The state of things is not the one that the change was made for."""
+
+    http_status = 412
 
 
 class Transient(OslerError):

@@ -32,6 +32,7 @@ from osler.publish.delivery import Publisher
 from osler.record import save
 from osler.standards.dicom import patient_identity
 from osler.storage import studies
+from osler.storage.orders import orders_for
 from osler.storage.tables import study as study_table
 from osler.stores import Stores
 
@@ -105,6 +106,8 @@ class Pipeline:
         identity = received.identity
         staged = self.stores.identified.stage(received.content)
         look = self.stores.vault.lookup
+        accession = Identity(PseudonymKind.ACCESSION, identity.accession_number)
+        number = Identity(PseudonymKind.PATIENT, identity.patient_id)
         arrival = studies.Arrival(
             study_lookup=look(Identity(PseudonymKind.UID, identity.study_instance_uid)),
             patient_lookup=look(patient_identity(identity)),
@@ -119,7 +122,9 @@ class Pipeline:
         )
 
         def file(connection: Connection) -> studies.FiledInstance:
-            filed = studies.file_instance(connection, arrival)
+            ordered = orders_for(connection, accession=look(accession), patient=look(number)) if accession.value else []
+            urgent = any(priority is Priority.HIGH for _, priority in ordered)
+            filed = studies.file_instance(connection, replace(arrival, priority=Priority.HIGH) if urgent else arrival)
             if filed.again and not self.stores.identified.exists(staged.ref):
                 raise StorageBusy("the file was discarded while it arrived; send it again")
             if filed.first:

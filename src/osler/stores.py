@@ -6,6 +6,7 @@ from osler.audit import AuditLog
 from osler.queue.port import Queue
 from osler.storage import Database
 from osler.storage.blobs import FolderBlobs
+from osler.storage.resource_search import ResourceSearch
 from osler.storage.resources import ResourceStore
 from osler.vault import KeyRing, Vault
 
@@ -22,3 +23,4 @@ class Stores:
     audit: AuditLog
     queue: Queue
     resources: ResourceStore
+    search: ResourceSearch

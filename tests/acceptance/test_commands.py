@@ -44,7 +44,7 @@ def test_init_says_where_a_folder_cannot_be_made(tmp_path: Path) -> None:
 
 def test_what_a_command_puts_on_record_is_checkpointed(make_hub: MakeHub) -> None:
     hub = make_hub()
-    hub.osler("user", "add", "anna", "--role", "clinician", "--password-stdin", stdin="pass word\n")
+    hub.osler("user", "add", "anna", "--role", "clinician", "--password-stdin", stdin="three quiet green lamps\n")
     (*_, last) = (hub.data_dir / "audit" / "checkpoints.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(last)["seq"] == hub.json("audit", "verify")["entries"] == 2
 

@@ -21,11 +21,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from osler.api.access import ClientStore
 from osler.api.app import Services, create_app
-from osler.api.assertion import ASSERTION_TYPE
-from osler.api.scopes import parse_scopes
-from osler.api.tokens import TokenStore
+from osler.api.smart.assertion import ASSERTION_TYPE
+from osler.api.smart.clients import ClientStore
+from osler.api.smart.scopes import parse_scopes
+from osler.api.smart.tokens import TokenStore
 from osler.audit import AuditLog
 from osler.domain.events import Received
 from osler.errors import PeerUnavailable, StorageBusy, StorageFull
@@ -34,6 +34,7 @@ from osler.metrics import Metrics
 from osler.standards import fhir
 from osler.standards.dicom import read_identity, with_own_meta
 from osler.storage import Database
+from osler.storage.resource_search import ResourceSearch
 from osler.storage.resources import ResourceStore
 from osler.vault import KeyRing
 
@@ -68,6 +69,7 @@ def services(new_sqlite: Callable[[Path], str], tmp_path: Path, filed: Filed) ->
         database=database,
         audit=AuditLog(database, signing_key=Ed25519PrivateKey.generate(), checkpoints=tmp_path / "checkpoints"),
         resources=ResourceStore(database, sealer=keys.sealer("record"), index=keys.index),
+        search=ResourceSearch(database, sealer=keys.sealer("record"), index=keys.index),
         clients=ClientStore(database),
         tokens=TokenStore(database),
         accept=filed,

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from osler.domain.reach import EVERYTHING
 from osler.errors import Malformed
 from osler.standards import fhir
 from osler.standards.fhir_query import parse_query
 from osler.storage import Database
+from osler.storage.resource_search import Page, ResourceSearch
 from osler.storage.resources import ResourceStore
 from osler.vault import KeyRing
 
@@ -183,7 +185,8 @@ def holds(resource: dict[str, Any], name: str, value: str) -> bool:
     return any(check(part) for part in value.split(","))
 
 
-NewStore = Callable[[], tuple[Database, ResourceStore]]
+Find = Callable[..., Page]
+NewStore = Callable[[], tuple[Database, ResourceStore, Find]]
 
 
 @pytest.fixture
@@ -191,13 +194,18 @@ def new_store(new_sqlite: Callable[[Path], str], tmp_path: Path) -> Iterator[New
     opened: list[Database] = []
     numbers = itertools.count()
 
-    def create() -> tuple[Database, ResourceStore]:
+    def create() -> tuple[Database, ResourceStore, Find]:
         while opened:
             opened.pop().close()
         database = Database(new_sqlite(tmp_path / f"{next(numbers)}.db"))
         opened.append(database)
         keys = KeyRing.open(database, master_key=bytes(32), tenant="default")
-        return database, ResourceStore(database, sealer=keys.sealer("record"), index=keys.index)
+        search = ResourceSearch(database, sealer=keys.sealer("record"), index=keys.index)
+
+        def find(pairs: list[tuple[str, str]]) -> Page:
+            return search.search(parse_query("Observation", pairs, now=0.0), lambda *_: EVERYTHING)
+
+        return database, ResourceStore(database, sealer=keys.sealer("record"), index=keys.index), find
 
     yield create
     while opened:
@@ -211,12 +219,12 @@ def fill(database: Database, store: ResourceStore, resources: list[dict[str, Any
 @FEW
 @given(st.data())
 def test_a_search_finds_what_a_plain_filter_finds(new_store: Any, data: st.DataObject) -> None:
-    database, store = new_store()
+    database, store, find = new_store()
     content = [data.draw(observations(number)) for number in range(12)]
     fill(database, store, content)
 
     for pairs in data.draw(st.lists(queries(), min_size=10, max_size=10)):
-        page = store.search(parse_query("Observation", pairs, now=0.0))
+        page = find(pairs)
 
         wanted = {r["id"] for r in content if all(holds(r, name, value) for name, value in pairs)}
         assert {m.id for m in page.matches} == wanted, pairs
@@ -225,7 +233,7 @@ def test_a_search_finds_what_a_plain_filter_finds(new_store: Any, data: st.DataO
 
 
 def test_every_prefix_agrees_with_the_calendar_on_every_pair_of_dates(new_store: Any) -> None:
-    database, store = new_store()
+    database, store, find = new_store()
     dates = ["2023", "2024", "2023-12", "2024-01", "2024-02", "2023-12-31", "2024-01-01", "2024-02-29"]
     dates += ["2024-01-01T00:00:00Z", "2024-01-01T23:59:59Z", "2024-01-01T02:00:00+02:00", "2024-01-01T00:00:00.500Z"]
     effective: list[dict[str, Any]] = [{}, *({"effectiveDateTime": text} for text in dates)]
@@ -237,7 +245,7 @@ def test_every_prefix_agrees_with_the_calendar_on_every_pair_of_dates(new_store:
     fill(database, store, content)
 
     for prefix, text in itertools.product(["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb"], dates):
-        page = store.search(parse_query("Observation", [("date", prefix + text)], now=0.0))
+        page = find([("date", prefix + text)])
 
         assert {m.id for m in page.matches} == {r["id"] for r in content if date_holds(r, prefix + text)}, prefix + text
 
@@ -245,7 +253,7 @@ def test_every_prefix_agrees_with_the_calendar_on_every_pair_of_dates(new_store:
 @FEW
 @given(st.data())
 def test_pages_give_each_match_once_while_others_are_written(new_store: Any, data: st.DataObject) -> None:
-    database, store = new_store()
+    database, store, find = new_store()
     first = [data.draw(observations(number)) for number in range(12)]
     later = [data.draw(observations(number)) for number in range(100, 120)]
     fill(database, store, first)
@@ -257,7 +265,7 @@ def test_pages_give_each_match_once_while_others_are_written(new_store: Any, dat
     seen: list[str] = []
     cursor: list[tuple[str, str]] = []
     for _ in range(60):
-        page = store.search(parse_query("Observation", [*pairs, *cursor], now=0.0))
+        page = find([*pairs, *cursor])
         assert len(page.matches) <= count
         seen += [m.id for m in page.matches]
         if not page.cursor:

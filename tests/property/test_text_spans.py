@@ -102,13 +102,20 @@ def test_a_second_run_gives_nothing_back(parts: list[tuple[tuple[str, str], str]
         "e" + "\u0301" * 50_000,
         "&" * 50_000,
         "-\n" * 25_000,
+        "Dr. " * 25_000,
+        "PID|" * 25_000,
+        "A-" * 50_000,
+        "name,mrn\na,1\n" * 8_000,
+        "\n" * 1_000_000,
+        "City: " * 16_000,
+        "Room " * 20_000,
     ],
     ids=lambda text: repr(text[:6]),
 )
 def test_hostile_repetition_takes_bounded_time(text: str) -> None:
     began = time.process_time()
     ENGINE.spans(text)
-    assert time.process_time() - began < 10  # what is not linear takes minutes; a busy machine takes seconds
+    assert time.process_time() - began < 2
 
 
 def test_time_grows_with_the_length_and_not_faster() -> None:

@@ -1,5 +1,6 @@
 """A result in FHIR R4, rule by rule: the resources, their labels, their references, the patient behind them."""
 
+import base64
 import json
 import re
 from dataclasses import replace
@@ -16,7 +17,8 @@ from osler.domain.findings import Finding
 from osler.plugins import Card, Output
 from osler.publish import header as dicom
 from osler.publish.alert import Alert
-from osler.publish.fhir import coding, communication, resources
+from osler.publish.fhir import Context, coding, communication, report_id, resources
+from osler.publish.verification import Verifier, awaits_verification, verification
 from osler.publish.wording import NOTICE
 from osler.standards.fhir import dumps, validate
 from osler.testing.results import MODEL, PNEUMONIA, case, identified, radiograph, recorded
@@ -26,6 +28,7 @@ CARD = Card(
     (Output("pneumonia", PNEUMONIA, 0.5),), ("CR",), "Apache-2.0",
 )  # fmt: skip
 HL7 = "http://terminology.hl7.org/CodeSystem"
+AI = "http://hl7.org/fhir/uv/aitransparency"
 AIAST = f"{HL7}/v3-ObservationValue|AIAST"
 UIDS = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.1"}
 
@@ -62,6 +65,8 @@ def at(resource: dict[str, Any], path: str) -> Any:
     ("path", "value", "rule"),
     [
         ("meta.security[0]", AIAST, "asserted by artificial intelligence"),
+        ("extension[0].url", f"{AI}/StructureDefinition/AIconfidence", "how sure the model is of what is recorded"),
+        ("extension[0].valueDecimal", "0.9300", "the same figure as the component's"),
         ("status", "preliminary", "until a person confirms it"),
         ("category[0].coding[0]", f"{HL7}/observation-category|imaging", "an imaging result"),
         ("code.coding[0]", "http://snomed.info/sct|233604007", "the finding's code"),
@@ -93,6 +98,7 @@ def test_observation(path: str, value: str, rule: str) -> None:
         ("valueCodeableConcept.coding[0]", "http://snomed.info/sct|2667000"),
         ("interpretation[0].coding[0]", f"{HL7}/v3-ObservationInterpretation|NEG"),
         ("component[0].valueQuantity.value", "0.1000"),
+        ("extension[0].valueDecimal", "0.9000"),
     ],
 )
 def test_a_negative_observation(path: str, value: str) -> None:
@@ -137,6 +143,8 @@ def test_outside_the_intended_use_is_noted_on_the_observation() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "rule"),
     [
+        ("meta.profile[0]", f"{AI}/StructureDefinition/AI-Device", "AI Transparency on FHIR"),
+        ("extension[0].url", f"{AI}/StructureDefinition/aitransparency.modelCardDescription", "its card"),
         ("deviceName[0].name", "cxr-pneumonia-paediatric", "the model"),
         ("deviceName[0].type", "model-name", "DeviceNameType"),
         ("version[0].value", "1.0.0", "its version"),
@@ -150,6 +158,90 @@ def test_outside_the_intended_use_is_noted_on_the_observation() -> None:
 )
 def test_device(path: str, value: str, rule: str) -> None:
     assert at(one("Device", made()), path) == value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rule"),
+    [
+        ("meta.profile[0]", f"{AI}/StructureDefinition/AI-ModelCard", "AI Transparency on FHIR"),
+        ("status", "current", "DocumentReferenceStatus"),
+        ("type.coding[0]", f"{AI}/CodeSystem/AIinputsCS|AIModelCard", "what it is"),
+        ("category[0].coding[0]", f"{AI}/CodeSystem/AIinputsCS|AIModelCardMarkdownFormat", "its format"),
+        ("content[0].attachment.contentType", "text/markdown", "its format"),
+    ],
+)
+def test_model_card(path: str, value: str, rule: str) -> None:
+    assert at(one("DocumentReference", made()), path) == value
+
+
+def test_the_model_card_holds_what_the_card_says_and_the_device_points_to_it() -> None:
+    found = made()
+    card = one("DocumentReference", found)
+    text = base64.b64decode(at(card, "content[0].attachment.data")).decode()
+
+    assert at(one("Device", found), "extension[0].valueReference.reference") == f"DocumentReference/{card['id']}"
+    for said in ("# cxr-pneumonia-paediatric 1.0.0", "ab" * 32, "Triage of children.", "Not for adults.", "Apache-2.0"):
+        assert said in text
+
+
+def test_a_new_version_of_the_model_says_whose_place_it_takes() -> None:
+    result = recorded()
+    with dicom.quietly():
+        source = identified(radiograph(**UIDS, SOPInstanceUID="1.2.3.1.1"))
+    before = report_id(result.inference, "cxr-pneumonia-paediatric@0.9.0")
+
+    found = resources(result, source, card=CARD, context=Context(replaced=(before,), orders=("q1",)))
+    report, provenance = one("DiagnosticReport", found), one("Provenance", found)
+
+    assert before != report["id"]
+    assert report["basedOn"] == one("ImagingStudy", found)["basedOn"] == [{"reference": "ServiceRequest/q1"}]
+    assert at(report, "extension[0].url") == "http://hl7.org/fhir/StructureDefinition/diagnosticReport-replaces"
+    assert at(report, "extension[0].valueReference.reference") == f"DiagnosticReport/{before}"
+    assert provenance["entity"][1] == {"role": "revision", "what": {"reference": f"DiagnosticReport/{before}"}}
+    assert not [fault for resource in found for fault in faults(resource)]
+
+
+WHO = Verifier("drlee", "Practitioner/p")
+
+
+@pytest.mark.parametrize(
+    ("status", "path", "value"),
+    [
+        ("final", "activity.coding[0].code", "verify"),
+        ("final", "agent[0].type.coding[0]", f"{HL7}/provenance-participant-type|verifier"),
+        ("final", "agent[0].who.reference", "Practitioner/p"),
+        ("corrected", "target[0].reference", "DiagnosticReport/{id}/_history/2"),
+        ("entered-in-error", "entity[0].what.reference", "DiagnosticReport/{id}/_history/1"),
+    ],
+)
+def test_a_person_who_confirms_a_result_is_its_verifier(status: str, path: str, value: str) -> None:
+    report = one("DiagnosticReport", made())
+    before = report | {"meta": report["meta"] | {"versionId": "1"}}
+    after = before | {"status": status, "meta": report["meta"] | {"versionId": "2"}}
+
+    provenance = verification(before, after, verifier=WHO, now=0.0)
+
+    assert provenance is not None
+    assert at(provenance, path) == value.format(id=report["id"])
+    assert faults(provenance) == []
+    assert not awaits_verification(after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "label", "why"),
+    [
+        ("preliminary", "preliminary", True, "it is not confirmed"),
+        ("final", "amended", True, "it was confirmed before"),
+        ("preliminary", "final", False, "no artificial intelligence asserted it"),
+    ],
+)
+def test_what_is_no_verification(before: str, after: str, label: bool, why: str) -> None:
+    report = one("DiagnosticReport", made())
+    meta = (report["meta"] if label else {}) | {"versionId": "1"}
+
+    changed = (report | {"status": before, "meta": meta}, report | {"status": after, "meta": meta})
+
+    assert verification(*changed, verifier=WHO, now=0.0) is None
 
 
 @pytest.mark.parametrize(
@@ -317,7 +409,7 @@ def test_every_reference_leads_to_a_resource() -> None:
         references = set(re.findall(r'"reference":"([^"]+)"', dumps(resource)))
         assert references <= there
         there.add(f"{resource['resourceType']}/{resource['id']}")
-    assert len(there) == len(found) == 7
+    assert len(there) == len(found) == 8
 
 
 @pytest.mark.parametrize(
@@ -426,11 +518,11 @@ def test_every_resource_is_valid_r4(attributes: dict[str, Any]) -> None:
     alerts = [communication(result, a, patient_pseudonym="OSL-ABC") for a in (RAISED, TAKEN)]
 
     assert {r["resourceType"]: faults(r) for r in (*found, *alerts) if faults(r)} == {}
-    assert len(found) == 7
+    assert len(found) == 8
 
 
 @pytest.mark.parametrize("name", ["RG1_UNCI.dcm", "RG3_UNCI.dcm", "CT_small.dcm", "MR_small.dcm"])
 def test_real_files(name: str) -> None:
     found = made(Path(str(get_testdata_file(name, download=False))).read_bytes())
 
-    assert [faults(r) for r in found] == [[]] * 6
+    assert [faults(r) for r in found] == [[]] * 7

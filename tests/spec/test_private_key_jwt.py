@@ -13,14 +13,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jwk, jws, jwt
 
-from osler.api.access import ClientStore
 from osler.api.app import Services, create_app
-from osler.api.assertion import ASSERTION_TYPE
-from osler.api.tokens import TokenStore
+from osler.api.smart.assertion import ASSERTION_TYPE
+from osler.api.smart.clients import ClientStore
+from osler.api.smart.tokens import TokenStore
 from osler.audit import AuditLog
 from osler.hub.web import WebServer
 from osler.metrics import Metrics
 from osler.storage import Database
+from osler.storage.resource_search import ResourceSearch
 from osler.storage.resources import ResourceStore
 from osler.vault import KeyRing
 
@@ -41,6 +42,7 @@ def services(new_sqlite: Callable[[Path], str], tmp_path_factory: pytest.TempPat
         database=database,
         audit=AuditLog(database, signing_key=Ed25519PrivateKey.generate(), checkpoints=folder / "checkpoints"),
         resources=ResourceStore(database, sealer=keys.sealer("record"), index=keys.index),
+        search=ResourceSearch(database, sealer=keys.sealer("record"), index=keys.index),
         clients=ClientStore(database),
         tokens=TokenStore(database, clock=lambda: NOW),
         accept=lambda received: None,
@@ -230,7 +232,8 @@ FORMS: list[tuple[str, dict[str, Any], int, str]] = [
     # rule, what is changed in a good form, status, error
     ("RFC 6749 5.2 grant type missing", {"grant_type": None}, 400, "unsupported_grant_type"),
     ("RFC 6749 5.2 password grant", {"grant_type": "password"}, 400, "unsupported_grant_type"),
-    ("RFC 6749 5.2 authorization code", {"grant_type": "authorization_code"}, 400, "unsupported_grant_type"),
+    ("RFC 6749 4.1.3 code missing", {"grant_type": "authorization_code"}, 400, "invalid_request"),
+    ("RFC 6749 6 refresh token missing", {"grant_type": "refresh_token"}, 400, "invalid_request"),
     ("RFC 6749 5.2 a scope that is not registered", {"scope": "system/Patient.rs"}, 400, "invalid_scope"),
     ("RFC 6749 5.2 a scope that is none", {"scope": "everything"}, 400, "invalid_scope"),
     ("RFC 6749 2.3 two ways at once", {"client_secret": "x"}, 401, "invalid_client"),

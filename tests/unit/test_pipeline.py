@@ -21,6 +21,7 @@ from osler.queue.embedded import EmbeddedQueue
 from osler.standards.dicom import read_identity
 from osler.storage import Database
 from osler.storage.blobs import FolderBlobs
+from osler.storage.resource_search import ResourceSearch
 from osler.storage.resources import ResourceStore
 from osler.storage.tables import instance, quarantine, study
 from osler.stores import Stores
@@ -49,6 +50,7 @@ def pipeline(
         audit=audit_log,
         queue=EmbeddedQueue(database, lease_s=30, max_attempts=3, backoff_s=1, ageing_s=60, clock=clock),
         resources=ResourceStore(database, sealer=keyring.sealer("record"), index=keyring.index),
+        search=ResourceSearch(database, sealer=keyring.sealer("record"), index=keyring.index),
     )
     metrics = Metrics()
     publisher = make_publisher(stores, config, metrics=metrics, owner="test")

@@ -61,9 +61,12 @@ def parse_pairs(text: str) -> Pairs:
     Raises
     ------
     Malformed
-        If there are too many, or a value is not UTF-8.
+        If there are too many, or a value is not UTF-8, or has the character NUL in it, which no database takes.
     """
     try:
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
     except ValueError:
         raise Malformed("the parameters cannot be decoded, or are too many") from None
+    if any("\0" in value for _, value in pairs):
+        raise Malformed("a parameter has the character NUL in it")
+    return pairs

@@ -6,10 +6,11 @@ from typing import Final
 from starlette.requests import Request
 from starlette.types import Scope
 
-from osler.api import scopes
 from osler.api.services import Audit, Services
+from osler.api.smart.reach import reach_of
+from osler.api.smart.tokens import Grant
 from osler.audit import Agent, AuditRecord
-from osler.domain.reach import EVERYTHING, Reach
+from osler.domain.reach import Reach
 from osler.errors import AccessDenied, OslerError, StorageBusy, Unauthenticated
 
 CLIENT_KEY: Final = "osler.client"
@@ -19,20 +20,37 @@ _MAX_TOKEN: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A client whose token holds."""
+    """A client whose token holds, and the person in whose name it acts, if any.
 
-    client_id: str
+    Parameters
+    ----------
+    grant : Grant
+        What the token stands for.
+    address : str
+        Network address of the client.
+    broken : frozenset of str
+        Patients (logical ids) for whom the person has broken the glass.
+    """
+
+    grant: Grant
     address: str
-    scopes: tuple[scopes.Scope, ...]
+    broken: frozenset[str] = frozenset()
+
+    @property
+    def client_id(self) -> str:
+        """Id of the client."""
+        return self.grant.client_id
 
     @property
     def agent(self) -> Agent:
-        """As the audit names it."""
-        return Agent(self.client_id, "client", self.address)
+        """As the audit names it: the person where there is one, and by which client."""
+        if self.grant.person is None:
+            return Agent(self.client_id, "client", self.address)
+        return Agent(self.grant.person.name, "person", self.address, via=self.client_id)
 
     def reach(self, type_name: str, right: str) -> Reach:
         """Return which resources of a type the caller has this right (a letter of ``cruds``) to."""
-        return EVERYTHING if scopes.allows(self.scopes, type_name, right) else ()
+        return reach_of(self.grant, type_name, right, broken=self.broken)
 
     def require(self, type_name: str, right: str) -> Reach:
         """Let pass what the token's scopes give, and return how far it reaches.
@@ -63,7 +81,10 @@ def admit(request: Request, services: Services) -> Caller:
     if grant is None:
         raise Unauthenticated("the access token does not hold")
     request.scope[CLIENT_KEY] = grant.client_id
-    return Caller(grant.client_id, address_of(request), grant.scopes)
+    broken: frozenset[str] = frozenset()
+    if grant.person is not None and services.people is not None:
+        broken = services.people.glass.open_for(grant.person.name, services.tokens.clock())
+    return Caller(grant, address_of(request), broken)
 
 
 def address_of(request: Request) -> str:

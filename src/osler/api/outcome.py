@@ -6,7 +6,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from osler.errors import AccessDenied, OslerError, Transient, Unauthenticated
+from osler.errors import AccessDenied, InvalidResource, OslerError, Transient, Unauthenticated
 from osler.standards import fhir
 
 FHIR_JSON: Final = "application/fhir+json"
@@ -37,8 +37,16 @@ def outcome_of_error(error: OslerError, request: Request) -> Response:
         headers["www-authenticate"] = 'Bearer realm="osler", error="insufficient_scope"'
     elif isinstance(error, Transient):
         headers["retry-after"] = "5"
+    document = fhir.operation_outcome(issues_of(error))
+    return Response(fhir.dumps(document), error.http_status, headers, FHIR_JSON)
+
+
+def issues_of(error: OslerError) -> list[fhir.Issue]:
+    """Return what an OperationOutcome says of an error; of a fault on this side, nothing but that."""
+    if isinstance(error, InvalidResource) and error.issues:
+        return list(error.issues)
     words = "something is wrong on this side" if error.http_status == 500 else str(error)
-    return _outcome(error.http_status, error.issue_code, words, headers)
+    return [fhir.Issue(error.issue_code, "", words)]
 
 
 def _outcome(status: int, code: str, words: str, headers: Mapping[str, str] | None) -> Response:

@@ -6,13 +6,19 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from osler.api.access import ClientStore
-from osler.api.tokens import TokenStore
+from osler.api.cds_hooks.feedback import CardStore
+from osler.api.people.service import People
+from osler.api.smart.clients import ClientStore
+from osler.api.smart.signing import SigningKeys
+from osler.api.smart.tokens import TokenStore
 from osler.audit import AuditRecord
 from osler.domain.events import Received
 from osler.metrics import Metrics
 from osler.storage.database import Database
+from osler.storage.exports import ExportStore
+from osler.storage.resource_search import ResourceSearch
 from osler.storage.resources import ResourceStore
+from osler.storage.subscriptions import SubscriptionStore
 
 
 class Audit(Protocol):
@@ -33,7 +39,7 @@ class Services:
     ----------
     base_url : str
         Address under which others reach us, without a slash at the end.
-    database, audit, resources, clients, tokens, metrics
+    database, audit, resources, search, clients, tokens, metrics
         The stores.
     accept : callable
         Files one received instance; raises an OslerError when it cannot.
@@ -41,18 +47,55 @@ class Services:
         What must be well for the hub to be ready; each raises an OslerError when it is not.
     max_body_bytes : int
         Largest body of a STOW request.
+    max_resource_bytes : int
+        Largest body of a FHIR request.
+    check_references : bool
+        Whether a reference to a resource of ours must lead somewhere.
+    cors_origins : tuple of str
+        Origins of browser apps that may call; ``*`` is any.
+    people : People, optional
+        Accounts, sessions and pages; without them nobody signs in.
+    signing_keys : SigningKeys, optional
+        Sign what says to an app who the person is; needed with ``people``.
+    jwks_hosts : tuple of str
+        Hosts from which keys of clients may be fetched.
+    cards : CardStore, optional
+        Keeps what CDS Hooks clients were shown; without it there are no CDS services.
+    exports : ExportStore, optional
+        Keeps bulk exports; without it there are none.
+    max_exports : int
+        Exports that may run at a time.
+    subscriptions : SubscriptionStore, optional
+        Keeps what subscribers wait for; the ``resources`` tell it of each change. Without it nobody is told anything.
+    subscription_hosts : tuple of str
+        Where subscribers may be called.
+    cds_fhir_hosts : tuple of str
+        FHIR servers of CDS clients that may be asked for what they did not send.
     """
 
     base_url: str
     database: Database
     audit: Audit
     resources: ResourceStore
+    search: ResourceSearch
     clients: ClientStore
     tokens: TokenStore
     accept: Callable[[Received], None]
     metrics: Metrics
     checks: Mapping[str, Callable[[], None]] = field(default_factory=dict)
     max_body_bytes: int = 1024 * 1_000_000
+    max_resource_bytes: int = 16 * 1_000_000
+    check_references: bool = True
+    cors_origins: tuple[str, ...] = ()
+    people: People | None = None
+    signing_keys: SigningKeys | None = None
+    jwks_hosts: tuple[str, ...] = ()
+    cards: CardStore | None = None
+    cds_fhir_hosts: tuple[str, ...] = ()
+    exports: ExportStore | None = None
+    max_exports: int = 2
+    subscriptions: SubscriptionStore | None = None
+    subscription_hosts: tuple[str, ...] = ()
 
     @property
     def fhir_base(self) -> str:

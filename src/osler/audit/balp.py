@@ -1,13 +1,67 @@
 """An audit record as a FHIR R4 AuditEvent, in the manner of IHE BALP."""
 
-from collections.abc import Iterator
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from osler.audit.event import DCM, EVENTS, OSLER, Agent, AuditRecord, printable
 
+PROFILES: Final = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
+"""Where the canonical URLs of BALP's profiles begin."""
 
-def to_fhir(record: AuditRecord, *, seq: int, recorded_at: float, site: str = "Osler") -> dict[str, Any]:
+_ENTITY_TYPE: Final = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
+_ENTITY_ROLE: Final = "http://terminology.hl7.org/CodeSystem/object-role"
+_RESOURCE_TYPE: Final = "http://hl7.org/fhir/resource-types"
+_PARTICIPATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+_SOURCE_TYPE: Final = "http://terminology.hl7.org/CodeSystem/security-source-type"
+_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_ACT_REASON: Final = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+_REASONS: Final = {"BTG": "break the glass"}
+_IP: Final = re.compile(r"[0-9a-fA-F.:\[\]]+")
+_TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
+
+_Role = tuple[str, str, str]
+_APPLICATION: Final[_Role] = ("110150", DCM, "Application")
+_SOURCE: Final[_Role] = ("110153", DCM, "Source Role ID")
+_DESTINATION: Final[_Role] = ("110152", DCM, "Destination Role ID")
+_RECIPIENT: Final[_Role] = ("IRCP", _PARTICIPATION, "information recipient")
+_AUTHOR: Final[_Role] = ("AUT", _PARTICIPATION, "author (originator)")
+_CUSTODIAN: Final[_Role] = (
+    "custodian",
+    "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
+    "Custodian",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """What one of BALP's patterns calls client, server and person, and the profile's name; none for no profile."""
+
+    client: _Role = _SOURCE
+    server: _Role = _DESTINATION
+    person: _Role = _SOURCE
+    name: str = ""
+
+
+_PLAIN: Final = _Pattern()
+_PATTERNS: Final[Mapping[str, _Pattern]] = {
+    # What is read flows to the client; a query's parameters flow from it.
+    "resource-read": _Pattern(_DESTINATION, _SOURCE, _RECIPIENT, "Read"),
+    "version-read": _Pattern(_DESTINATION, _SOURCE, _RECIPIENT, "Read"),
+    "resource-searched": _Pattern(_SOURCE, _DESTINATION, _RECIPIENT, "Query"),
+    "resource-created": _Pattern(_SOURCE, _DESTINATION, _AUTHOR, "Create"),
+    "resource-updated": _Pattern(_SOURCE, _DESTINATION, _AUTHOR, "Update"),
+    "resource-patched": _Pattern(_SOURCE, _DESTINATION, _AUTHOR, "Update"),
+    "resource-deleted": _Pattern(_APPLICATION, _CUSTODIAN, _AUTHOR, "Delete"),
+}
+
+
+def to_fhir(
+    record: AuditRecord, *, seq: int, recorded_at: float, site: str = "Osler", address: str = ""
+) -> dict[str, Any]:
     """Write a record as a FHIR R4 AuditEvent.
 
     Parameters
@@ -19,34 +73,41 @@ def to_fhir(record: AuditRecord, *, seq: int, recorded_at: float, site: str = "O
         Seconds since the epoch, UTC, to the millisecond.
     site : str
         Name of the observer.
+    address : str
+        URL of the observer; without it no entry has all that a BALP profile demands.
 
     Returns
     -------
     dict
-        JSON-able; type, subtype, action, outcome, agents, source and entities as IHE BALP orders them.
+        JSON-able; type, subtype, action, outcome, agents, source and entities as IHE BALP orders them. ``meta.profile``
+        names the profile of BALP whose mandatory elements are all there, if one fits.
 
     References
     ----------
-    HL7 FHIR R4 AuditEvent; IHE ITI Basic Audit Log Patterns 1.1; DICOM PS3.15 A.5.3
+    HL7 FHIR R4 AuditEvent; IHE ITI Basic Audit Log Patterns 1.1.3; DICOM PS3.15 A.5.3
     """
     kind = EVENTS[record.event]
     subtypes = [_coding(*kind.subtype)] if kind.subtype else []
     entities = list(_entities(record))
     moment = datetime.fromtimestamp(recorded_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    meta: dict[str, Any] = {"lastUpdated": moment}
+    profile = _profile(record, address)
+    if profile:
+        meta["profile"] = [PROFILES + profile]
     resource: dict[str, Any] = {
         "resourceType": "AuditEvent",
         "id": str(seq),
+        "meta": meta,
         "type": _coding(*kind.type),
         "subtype": [*subtypes, {"system": OSLER, "code": kind.name}],
         "action": kind.action,
         "recorded": moment,
         "outcome": str(record.outcome),
-        "agent": list(_agents(record.agent, site)),
+        **_purpose(record.purpose),
+        "agent": list(_agents(record, site, address)),
         "source": {
             "observer": {"type": "Device", "display": site},
-            "type": [
-                _coding("4", "http://terminology.hl7.org/CodeSystem/security-source-type", "Application Server"),
-            ],
+            "type": [_coding("4", _SOURCE_TYPE, "Application Server")],
         },
     }
     if entities:
@@ -54,47 +115,123 @@ def to_fhir(record: AuditRecord, *, seq: int, recorded_at: float, site: str = "O
     return resource
 
 
-def _agents(agent: Agent, site: str) -> Iterator[dict[str, Any]]:
-    role = ("110150", "Application") if agent.kind == "system" else ("110153", "Source Role ID")
-    who: dict[str, Any] = {
-        "type": {"coding": [_coding(role[0], DCM, role[1])]},
+def _profile(record: AuditRecord, address: str) -> str:
+    """Return the name of the BALP profile of which a record has all that is mandatory; empty for none."""
+    agent, recipient = record.agent, record.recipient
+    if not address or record.outcome:
+        return ""
+    if recipient is not None:
+        whole = EVENTS[record.event].type[0] == "110106" and recipient.address and record.patient and record.entities
+        return "PrivacyDisclosure.Source" if whole else ""
+    pattern = _PATTERNS.get(record.event, _PLAIN)
+    by_client = agent.kind == "client" or (agent.kind == "person" and agent.via)
+    one_thing = len(record.entities) == 1 and _is_reference(record.entities[0])
+    told = _query(record) if pattern.name == "Query" else one_thing
+    if not (pattern.name and by_client and agent.address and told):
+        return ""
+    return f"Patient{pattern.name}" if record.patient and _ID.fullmatch(record.patient) else pattern.name
+
+
+def _purpose(code: str) -> dict[str, Any]:
+    return {"purposeOfEvent": [{"coding": [_coding(code, _ACT_REASON, _REASONS.get(code, code))]}]} if code else {}
+
+
+def _agents(record: AuditRecord, site: str, address: str) -> Iterator[dict[str, Any]]:
+    agent, pattern = record.agent, _PATTERNS.get(record.event, _PLAIN)
+    server: dict[str, Any] = {"who": {"type": "Device", "display": site}, "requestor": False}
+    if address:
+        server["network"] = {"address": address, "type": "5"}
+    if record.recipient is not None:  # the hub sends
+        yield _type(_SOURCE) | server | {"requestor": agent.kind == "system"}
+        yield _agent(record.recipient, _DESTINATION, requestor=False)
+        if agent.kind != "system":
+            yield _agent(agent, pattern.person)
+        return
+    if agent.kind == "system":
+        yield _agent(agent, _APPLICATION)
+        return
+    if agent.kind == "person":
+        yield _agent(agent, pattern.person, on_network=not agent.via)
+        if agent.via:
+            role = pattern.client if pattern.name else _APPLICATION
+            yield _agent(Agent(agent.via, "client", agent.address), role, requestor=False)
+    else:
+        yield _agent(agent, pattern.client)
+    yield _type(pattern.server) | server
+
+
+def _agent(agent: Agent, role: _Role, *, requestor: bool = True, on_network: bool = True) -> dict[str, Any]:
+    written: dict[str, Any] = _type(role) | {
         "who": {
             "type": "Practitioner" if agent.kind == "person" else "Device",
             "identifier": {"system": f"urn:osler:{agent.kind}", "value": agent.name or "unknown"},
         },
-        "requestor": True,
+        "requestor": requestor,
     }
-    if agent.address:
-        who["network"] = {"address": agent.address, "type": "2"}
-    yield who
-    if agent.kind != "system":
-        yield {
-            "type": {"coding": [_coding("110152", DCM, "Destination Role ID")]},
-            "who": {"type": "Device", "display": site},
-            "requestor": False,
-        }
+    if agent.kind == "person" and agent.name:
+        written["name"] = agent.name
+    if agent.address and on_network:
+        kind = "5" if "://" in agent.address else "2" if _IP.fullmatch(agent.address) else "1"
+        written["network"] = {"address": agent.address, "type": kind}  # URI, IP address, machine name
+    return written
+
+
+def _type(role: _Role) -> dict[str, Any]:
+    return {"type": {"coding": [_coding(*role)]}}
 
 
 def _entities(record: AuditRecord) -> Iterator[dict[str, Any]]:
     if record.patient is not None:
         yield {
-            "what": {"type": "Patient", "identifier": {"system": "urn:osler:pseudonym", "value": record.patient}},
-            "type": _coding("1", "http://terminology.hl7.org/CodeSystem/audit-entity-type", "Person"),
-            "role": _coding("1", "http://terminology.hl7.org/CodeSystem/object-role", "Patient"),
+            "what": _patient(record.patient),
+            "type": _coding("1", _ENTITY_TYPE, "Person"),
+            "role": _coding("1", _ENTITY_ROLE, "Patient"),
+        }
+    query = _query(record)
+    if query:
+        yield {
+            "type": _coding("2", _ENTITY_TYPE, "System Object"),
+            "role": _coding("24", _ENTITY_ROLE, "Query"),
+            "description": query,
+            "query": base64.b64encode(query.encode()).decode(),
         }
     for entity in record.entities:
         yield {
             "what": _what(printable(entity)),
-            "type": _coding("2", "http://terminology.hl7.org/CodeSystem/audit-entity-type", "System Object"),
-            "role": _coding("4", "http://terminology.hl7.org/CodeSystem/object-role", "Domain Resource"),
+            "type": _found_type(entity) if query else _coding("2", _ENTITY_TYPE, "System Object"),
+            "role": _coding("4", _ENTITY_ROLE, "Domain Resource"),
         }
     if record.detail:
         yield {
-            "type": _coding("4", "http://terminology.hl7.org/CodeSystem/audit-entity-type", "Other"),
+            "type": _coding("4", _ENTITY_TYPE, "Other"),
             "detail": [
                 {"type": name, "valueString": printable(str(value)) or "-"} for name, value in record.detail.items()
             ],
         }
+
+
+def _query(record: AuditRecord) -> str:
+    """Return what was searched for, by the names of its parameters: their values may be identifiers."""
+    if "parameters" not in record.detail or "type" not in record.detail:
+        return ""
+    names = printable(str(record.detail["parameters"])).replace(",", "&")
+    return f"{record.detail['type']}?{names}".rstrip("?")
+
+
+def _patient(patient: str) -> dict[str, Any]:
+    if _ID.fullmatch(patient):
+        return {"reference": f"Patient/{patient}"}
+    return {"type": "Patient", "identifier": {"system": "urn:osler:pseudonym", "value": patient}}
+
+
+def _found_type(entity: str) -> dict[str, str]:
+    """Return the type of what a search found: BALP keeps "System Object" there for the query alone."""
+    name = entity.partition("/")[0]
+    return _coding(name, _RESOURCE_TYPE, name) if _TYPE.fullmatch(name) else _coding("4", _ENTITY_TYPE, "Other")
+
+
+def _is_reference(entity: str) -> bool:
+    return "/" in entity and ":" not in entity
 
 
 def _what(entity: str) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class EventType:
 
 _ACTIVITY: Final = ("110100", DCM, "Application Activity")
 _AUDIT_USED: Final = ("110101", DCM, "Audit Log Used")
+_EXPORT: Final = ("110106", DCM, "Export")
 _ACCESSED: Final = ("110103", DCM, "DICOM Instances Accessed")
 _TRANSFERRED: Final = ("110104", DCM, "DICOM Instances Transferred")
 _PATIENT: Final = ("110110", DCM, "Patient Record")
@@ -51,6 +52,8 @@ _AUTHENTICATION: Final = ("110114", DCM, "User Authentication")
 _RESTFUL: Final = ("rest", REST, "RESTful Operation")
 _START: Final = ("110120", DCM, "Application Start")
 _STOP: Final = ("110121", DCM, "Application Stop")
+_LOGOUT: Final = ("110123", DCM, "Logout")
+_EMERGENCY: Final = ("110127", DCM, "Emergency Override Started")
 _LOGIN: Final = ("110122", DCM, "Login")
 _NODE: Final = ("110126", DCM, "Node Authentication")
 _SECURITY: Final = ("110129", DCM, "Security Configuration")
@@ -72,6 +75,7 @@ _DEIDENTIFY: Final = _lifecycle("deidentify", "De-Identify (Anononymize)")
 _ORIGINATE: Final = _lifecycle("originate", "Originate/Retain")
 _RECEIVE: Final = _lifecycle("receive", "Receive/Retain")
 _TRANSMIT: Final = _lifecycle("transmit", "Transmit")
+_DISCLOSE: Final = _lifecycle("disclose", "Disclose")
 _EXTRACT: Final = _lifecycle("extract", "Extract")
 _VERIFY: Final = _lifecycle("verify", "Verify")
 
@@ -96,23 +100,68 @@ EVENTS: Final[Mapping[str, EventType]] = {
         EventType("job-retried", "U", _ACTIVITY, None, "A person let a failed job run again."),
         EventType("job-discarded", "D", _ACTIVITY, None, "A person discarded a failed job."),
         EventType("inference-recorded", "C", _PROCEDURE, _ORIGINATE, "A model's result was recorded."),
-        EventType("result-published", "C", _TRANSFERRED, _TRANSMIT, "A result went to a destination."),
+        EventType("result-verified", "U", _PROCEDURE, _VERIFY, "A person confirmed or rejected a model's result."),
+        EventType("result-published", "C", _TRANSFERRED, _TRANSMIT, "A result went into the hub's own FHIR store."),
+        EventType("result-disclosed", "R", _EXPORT, _DISCLOSE, "A result went to another system."),
         EventType("delivery-failed", "C", _TRANSFERRED, _TRANSMIT, "A result could not be delivered."),
+        EventType("message-received", "C", _PATIENT, _RECEIVE, "HL7 v2 brought a patient, a visit or an order."),
+        EventType("patients-merged", "U", _PATIENT, None, "An HL7 v2 message merged two patients."),
+        EventType("message-refused", "E", _ALERT, _NODE, "An HL7 v2 message or its sender was turned away."),
+        EventType("ehr-signed-in", "E", _AUTHENTICATION, _LOGIN, "We, or a person through us, got access to an EHR."),
+        EventType("ehr-record-read", "R", _PATIENT, _RECEIVE, "A patient's record was read from an EHR and sealed."),
+        EventType("ehr-record-deidentified", "C", _PATIENT, _DEIDENTIFY, "A record from an EHR was de-identified."),
+        EventType("ehr-key-made", "C", _ALERT, _SECURITY, "A key was made that proves to EHRs who we are."),
         EventType("alert-raised", "C", _PROCEDURE, None, "A critical finding was sent to people."),
         EventType("alert-escalated", "U", _PROCEDURE, None, "Nobody acknowledged an alert; it went out again."),
         EventType("alert-acknowledged", "U", _PROCEDURE, None, "A person acknowledged an alert."),
         EventType("resource-read", "R", _RESTFUL, _interaction("read"), "A FHIR resource was read."),
+        EventType("version-read", "R", _RESTFUL, _interaction("vread"), "A version of a FHIR resource was read."),
+        EventType("history-read", "R", _RESTFUL, _interaction("history"), "The history of FHIR resources was read."),
+        EventType("resource-created", "C", _RESTFUL, _interaction("create"), "A FHIR resource was created."),
+        EventType("resource-updated", "U", _RESTFUL, _interaction("update"), "A FHIR resource was replaced."),
+        EventType("resource-patched", "U", _RESTFUL, _interaction("patch"), "A FHIR resource was patched."),
+        EventType("resource-deleted", "D", _RESTFUL, _interaction("delete"), "A FHIR resource was deleted."),
+        EventType("transaction-refused", "E", _RESTFUL, _interaction("transaction"), "A FHIR transaction was refused."),
         EventType("resource-searched", "E", _RESTFUL, _interaction("search-type"), "FHIR resources were searched."),
+        EventType("everything-read", "R", _RESTFUL, _interaction("operation"), "All of a patient's record was read."),
+        EventType("resource-validated", "E", _RESTFUL, _interaction("operation"), "A FHIR resource was validated."),
+        EventType("export-started", "E", _EXPORT, _interaction("operation"), "A client asked for a bulk export."),
+        EventType("patient-exported", "R", _EXPORT, _DISCLOSE, "A bulk export took in a patient's data."),
+        EventType("export-downloaded", "R", _EXPORT, _TRANSMIT, "A client downloaded a file of a bulk export."),
+        EventType("export-ended", "D", _EXPORT, None, "A bulk export was cancelled or expired; its files go."),
+        EventType("subscriber-told", "R", _EXPORT, _DISCLOSE, "A subscriber was sent a resource, or told of one."),
+        EventType("subscription-ended", "U", _ALERT, None, "A subscription was ended: it failed, or may not go on."),
+        EventType("cds-called", "E", _PATIENT, None, "A CDS Hooks client was shown cards about a patient."),
+        EventType("cds-feedback", "U", _ACTIVITY, None, "A CDS Hooks client told what became of cards."),
         EventType("access-denied", "E", _ALERT, _RESTRICTED, "Somebody asked for what they may not have."),
         EventType("association-rejected", "E", _ALERT, _NODE, "A DICOM peer was turned away."),
         EventType("token-issued", "E", _AUTHENTICATION, _LOGIN, "A client got an access token."),
+        EventType("token-introspected", "R", _AUTHENTICATION, None, "A client asked what a token stands for."),
+        EventType("token-revoked", "E", _AUTHENTICATION, None, "A client ended a token."),
+        EventType("access-granted", "E", _AUTHENTICATION, None, "A person let a client act in their name."),
+        EventType("access-refused", "E", _AUTHENTICATION, None, "A person did not let a client act in their name."),
+        EventType("launch-created", "E", _AUTHENTICATION, None, "A launch of an app was prepared."),
         EventType("client-added", "C", _ALERT, _SECURITY, "A client was registered."),
         EventType("client-disabled", "U", _ALERT, _SECURITY, "A client was disabled."),
         EventType("user-added", "C", _ALERT, _USER, "A person was given an account."),
         EventType("user-disabled", "U", _ALERT, _USER, "A person's account was disabled."),
+        EventType("signed-in", "E", _AUTHENTICATION, _LOGIN, "A person signed in."),
+        EventType("signed-out", "E", _AUTHENTICATION, _LOGOUT, "A person signed out."),
+        EventType("sign-in-failed", "E", _AUTHENTICATION, _LOGIN, "A password or a code was wrong."),
+        EventType("sign-in-delayed", "E", _ALERT, _LOGIN, "A sign-in had to wait after many failures."),
+        EventType("password-changed", "U", _ALERT, _USER, "A person's password was changed."),
+        EventType("role-changed", "U", _ALERT, _USER, "A person was given another role."),
+        EventType("second-factor-enrolled", "U", _ALERT, _USER, "A person enrolled a second factor."),
+        EventType("second-factor-reset", "U", _ALERT, _USER, "A person's second factor was taken away."),
+        EventType("recovery-code-used", "E", _ALERT, _LOGIN, "A person signed in with a recovery code."),
+        EventType("glass-broken", "E", _ALERT, _EMERGENCY, "A person opened restricted records, for a reason."),
+        EventType("glass-told", "E", _TRANSFERRED, _TRANSMIT, "The alarm of broken glass went to the privacy officer."),
+        EventType("glass-listed", "R", _AUDIT_USED, None, "A person listed who broke the glass."),
+        EventType("glass-reviewed", "U", _AUDIT_USED, None, "A person reviewed why the glass was broken."),
         EventType("key-rotated", "U", _ALERT, _SECURITY, "Keys were rotated or wrapped anew."),
         EventType("audit-exported", "R", _AUDIT_USED, _EXTRACT, "Audit entries were exported."),
-        EventType("audit-searched", "R", _AUDIT_USED, None, "Audit entries were searched."),
+        EventType("audit-searched", "R", _AUDIT_USED, None, "Audit entries were searched or read."),
+        EventType("disclosures-listed", "R", _AUDIT_USED, _EXTRACT, "A patient's disclosures were accounted for."),
         EventType("audit-verified", "R", _AUDIT_USED, _VERIFY, "The audit chain was verified."),
         EventType("hub-started", "E", _ACTIVITY, _START, "A hub started."),
         EventType("hub-stopped", "E", _ACTIVITY, _STOP, "A hub stopped."),
@@ -131,15 +180,19 @@ class Agent:
     kind : {"person", "client", "system", "peer"}
     address : str
         Network address it came from; empty for the hub itself.
+    via : str
+        Id of the client through which a person acts; empty for none.
     """
 
     name: str
     kind: AgentKind
     address: str = ""
+    via: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", printable(self.name))
         object.__setattr__(self, "address", printable(self.address))
+        object.__setattr__(self, "via", printable(self.via))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +211,12 @@ class AuditRecord:
     entities : tuple of str
         What it was about: ``study:<pseudonymous UID>``, ``job:<id>``, or a FHIR reference like ``Observation/abc``.
     detail : mapping of str to str, int or float
-        Further facts, such as counts, versions and rule names.
+        Further facts, such as counts, versions and rule names. Of a search, ``type`` and ``parameters`` (their names,
+        parted by commas) make its query.
+    recipient : Agent, optional
+        Another system that got something from the hub.
+    purpose : str
+        What for, by HL7 v3 PurposeOfUse, where it is not the usual: ``BTG`` behind broken glass.
 
     Raises
     ------
@@ -173,6 +231,8 @@ class AuditRecord:
     patient: str | None = None
     entities: tuple[str, ...] = ()
     detail: Mapping[str, str | int | float] = field(default_factory=dict)
+    recipient: Agent | None = None
+    purpose: str = ""
 
     def __post_init__(self) -> None:
         if self.event not in EVENTS:

@@ -50,6 +50,8 @@ class AuditLog:
         File outside the database, best on another disk or a write-once mount.
     site : str
         Name of the observer in the entries.
+    address : str
+        URL of the observer: without it no entry has all that a profile of IHE BALP demands.
     clock : callable
         Seconds since the epoch, UTC.
     """
@@ -61,6 +63,7 @@ class AuditLog:
         signing_key: Ed25519PrivateKey,
         checkpoints: Path,
         site: str = "Osler",
+        address: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
@@ -68,6 +71,7 @@ class AuditLog:
         self._public_key = signing_key.public_key()
         self._checkpoints = CheckpointFile(checkpoints)
         self._site = site
+        self._address = address
         self._clock = clock
         self._head: Head | None = None  # as this process left it; others may have moved it since
 
@@ -94,7 +98,7 @@ class AuditLog:
         seq, previous, rows = head.seq, head.hash, []
         for record in records:
             seq += 1
-            resource = to_fhir(record, seq=seq, recorded_at=recorded_at, site=self._site)
+            resource = to_fhir(record, seq=seq, recorded_at=recorded_at, site=self._site, address=self._address)
             row = {
                 "recorded_at": recorded_at,
                 "kind": record.event,
@@ -165,12 +169,12 @@ class AuditLog:
         limit : int
         """
         column = audit_event.c
-        query = _between(select(audit_event), since, until).order_by(column.seq.desc()).limit(limit)
+        query = _between(select(audit_event), since, until).order_by(column.recorded_at.desc(), column.seq.desc())
         for wanted, has in ((patient, column.patient), (agent, column.agent), (event, column.kind)):
             if wanted is not None:
                 query = query.where(has == wanted)
         with self._database.read() as connection:
-            return [_entry(row) for row in connection.execute(query)]
+            return [_entry(row) for row in connection.execute(query.limit(limit))]
 
     def export(self, stream: IO[str], *, since: float | None = None, until: float | None = None) -> int:
         """Write the entries as NDJSON, one FHIR AuditEvent a line, the earliest first; return how many.

@@ -1,4 +1,4 @@
-"""``osler audit verify|search|export``."""
+"""``osler audit verify|search|export``, and ``who|disclosures`` of one patient."""
 
 import sys
 from datetime import UTC, datetime
@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from osler.audit import AuditRecord
+from osler.cli.audit_patient import list_disclosures, moment, who
 from osler.cli.caller import Caller, DataDir, Json, emit, emit_table
-from osler.errors import ConfigError
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -17,6 +17,8 @@ def add_commands(app: typer.Typer) -> None:
     group = typer.Typer(help="Who saw what, and proof that nothing was altered.", no_args_is_help=True)
     for command in (verify, search, export):
         group.command()(command)
+    group.command("who")(who)
+    group.command("disclosures")(list_disclosures)
     app.add_typer(group, name="audit")
 
 
@@ -54,7 +56,7 @@ def search(
     with caller.stores(data_dir) as stores:
         stores.audit.record(AuditRecord("audit-searched", agent=caller.agent, patient=patient))
         found = stores.audit.search(
-            patient=patient, agent=agent, event=event, since=_time(since), until=_time(until), limit=limit
+            patient=patient, agent=agent, event=event, since=moment(since), until=moment(until), limit=limit
         )
     rows: list[dict[str, Any]] = [
         {
@@ -79,13 +81,3 @@ def export(ctx: typer.Context, data_dir: DataDir = None) -> None:
     with caller.stores(data_dir) as stores:
         stores.audit.record(AuditRecord(event="audit-exported", outcome=0, agent=caller.agent))
         stores.audit.export(sys.stdout)
-
-
-def _time(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{text!r} is not an ISO 8601 time, such as 2026-11-24T08:00:00Z") from None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

@@ -10,6 +10,8 @@ from rich.table import Table
 
 from osler.cli.caller import Caller, ConfigFile, DataDir, Json, emit
 from osler.config import SETTINGS
+from osler.hub.people import policy_of
+from osler.ingest.ehr.hosts import Hosts
 from osler.ingest.peers import AcceptList
 
 
@@ -28,7 +30,7 @@ def show(ctx: typer.Context, data_dir: DataDir = None, config: ConfigFile = None
     rows = [
         {
             "name": s.name,
-            "value": masked(settings.values[s.name]),
+            "value": "***" if s.name.endswith("_secret") and settings.text(s.name) else masked(settings.values[s.name]),
             "origin": settings.origins[s.name],
             "help": s.help,
         }
@@ -36,9 +38,15 @@ def show(ctx: typer.Context, data_dir: DataDir = None, config: ConfigFile = None
     ]
     destinations = [
         {"name": d.name, "kind": d.kind, "address": d.address or host_of(d.url), "when": d.when}
-        for d in settings.destinations
+        for d in (*settings.destinations, *settings.privacy_destinations)
     ]
-    document: dict[str, Any] = {"data_dir": str(settings.data_dir), "settings": rows, "destinations": destinations}
+    ehrs = [{"name": e.name, "fhir_base": e.fhir_base, "client_id": e.client_id} for e in settings.ehrs]
+    document: dict[str, Any] = {
+        "data_dir": str(settings.data_dir),
+        "settings": rows,
+        "destinations": destinations,
+        "ehrs": ehrs,
+    }
 
     def draw(console: Console) -> None:
         table = Table(box=None, pad_edge=False)
@@ -50,6 +58,8 @@ def show(ctx: typer.Context, data_dir: DataDir = None, config: ConfigFile = None
         console.print(table)
         for d in destinations:
             console.print(f"destination {d['name']}: {d['kind']} {d['address']} ({d['when']})")
+        for e in ehrs:
+            console.print(f"ehr {e['name']}: {e['fhir_base']}")
 
     emit(document, as_json, draw)
 
@@ -59,6 +69,9 @@ def check(ctx: typer.Context, data_dir: DataDir = None, config: ConfigFile = Non
     caller: Caller = ctx.obj
     settings = caller.config(data_dir, config)
     AcceptList(settings.items("dimse.accept"))
+    policy_of(settings)
+    for ehr in settings.ehrs:
+        Hosts(ehr.fhir_base, ehr.hosts)
     emit(
         {"ok": True, "settings": len(settings.values), "destinations": len(settings.destinations)},
         as_json,

@@ -192,6 +192,7 @@ class _Demo:
             "job-queued": f"queued for {detail.get('model')}",
             "inference-recorded": f"read: {detail.get('results')} images, {detail.get('refused')} series refused",
             "result-published": f"delivered: {detail.get('kind')} to {detail.get('destination')}",
+            "result-disclosed": f"delivered: {detail.get('kind')} to {detail.get('destination')}",
             "alert-raised": f"[bold red]alert[/] to {detail.get('destination')}",
             "delivery-failed": f"[red]delivery failed[/]: {detail.get('reason')}",
         }.get(entry.event)

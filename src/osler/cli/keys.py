@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from osler.api.smart.signing import SigningKeys
 from osler.audit import AuditRecord
 from osler.cli.caller import Caller, DataDir, Json, emit
 from osler.errors import ConfigError
@@ -25,13 +26,14 @@ def rotate(
     master: Annotated[bool, typer.Option("--master", help="Also replace the master key.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Seal new data under new keys; what is sealed already stays readable. A running hub need not stop."""
+    """Seal and sign under new keys; what is sealed or signed already stays readable. A running hub need not stop."""
     caller: Caller = ctx.obj
     if master and caller.environ.get("OSLER_MASTER_KEY"):
         raise ConfigError("the master key comes from OSLER_MASTER_KEY: replace it where that is kept")
     config = caller.config(data_dir)
     with caller.stores(data_dir) as stores:
         stores.keyring.rotate()
+        SigningKeys(stores.database, sealer=stores.keyring.sealer("record")).rotate()
         if master:
             replace_master_key(config.data_dir, stores.keyring)
         stores.audit.record(

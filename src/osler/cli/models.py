@@ -1,4 +1,4 @@
-"""``osler models list|show|card``."""
+"""``osler models list|show|card|feedback``."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,8 @@ import typer
 import yaml
 from rich.console import Console
 
-from osler.cli.caller import Caller, DataDir, Json, emit
+from osler.api.cds_hooks.feedback import CardStore
+from osler.cli.caller import Caller, DataDir, Json, emit, emit_table
 from osler.errors import OslerError
 from osler.plugins import Card
 from osler.registry.local import ModelHandle, Registry
@@ -22,6 +23,7 @@ def add_commands(app: typer.Typer) -> None:
     group.command("list")(list_models)
     group.command()(show)
     group.command()(card)
+    group.command()(feedback)
     app.add_typer(group, name="models")
 
 
@@ -65,6 +67,23 @@ def card(ctx: typer.Context, name: Name, data_dir: DataDir = None, as_json: Json
     """Print the whole card: what it was trained on, what was measured, what it must not be used for."""
     document = _card(_registry(ctx, data_dir).resolve(name).card)
     emit(document, as_json, lambda console: _print_yaml(console, document))
+
+
+def feedback(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION; all when it is left out.")] = "",
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Count the CDS Hooks cards that showed a model's results, and what people did with them."""
+    caller: Caller = ctx.obj
+    with caller.stores(data_dir) as stores:
+        tallies = CardStore(stores.database, stores.keyring.sealer("record")).tally(name)
+    rows = [
+        {"model": t.model, "topic": t.topic, "outcome": t.outcome or "none yet", "reason": t.reason, "cards": t.cards}
+        for t in tallies
+    ]
+    emit_table(rows, as_json)
 
 
 def _registry(ctx: typer.Context, data_dir: Path | None) -> Registry:

@@ -12,7 +12,8 @@ from typing import Annotated, Final
 
 import typer
 
-from osler.api.access import Role, UserStore
+from osler.api.people.roles import Role
+from osler.api.people.store import UserStore
 from osler.audit import Agent, AuditRecord
 from osler.cli.caller import Caller
 from osler.errors import AccessDenied, Unauthenticated

@@ -29,6 +29,9 @@ def serve(
     data_dir: DataDir = None,
     http: Annotated[str | None, typer.Option("--http", help="HOST:PORT of the HTTP side.")] = None,
     dimse: Annotated[str | None, typer.Option("--dimse", help="HOST:PORT of the DICOM side.")] = None,
+    mllp: Annotated[
+        str | None, typer.Option("--mllp", help="HOST:PORT of the HL7 v2 side; without it there is none.")
+    ] = None,
     config: ConfigFile = None,
     roles: Annotated[str, typer.Option(help="Some of " + ",".join(ROLES) + ".")] = ",".join(ROLES),
 ) -> None:
@@ -38,6 +41,8 @@ def serve(
         given["http.address"] = http
     if dimse:
         given["dimse.address"] = dimse
+    if mllp:
+        given["mllp.address"] = mllp
     caller: Caller = ctx.obj
     _run(caller, caller.config(data_dir, config, given), tuple(r.strip() for r in roles.split(",") if r.strip()))
 
@@ -72,6 +77,8 @@ def _announce(hub: Hub, config: Config) -> None:
     if hub.scp is not None:
         host = config.text("dimse.address").rpartition(":")[0]
         where["dicom"] = f"{config.text('dimse.ae_title')}@{host}:{hub.scp.port}"
+    if hub.mllp is not None:
+        where["mllp"] = f"{config.text('mllp.address').rpartition(':')[0]}:{hub.mllp.port}"
     if hub.web is not None:
         where["http"] = hub.web.url
     log.info("ready", **where, roles=",".join(hub.roles))

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from osler.api.access import Role, UserStore
-from osler.audit import AuditRecord
-from osler.cli.access import read_secret
+from osler.api.people.accounts import Accounts
+from osler.api.people.roles import Role
+from osler.api.people.store import UserStore
 from osler.cli.caller import Caller, ConfigFile, DataDir, Json, emit
+from osler.cli.user import new_password
 from osler.hub.doctor import examine
 from osler.hub.opening import create_data_dir
 
@@ -40,17 +41,9 @@ def init(
         people = UserStore(stores.database)
         if not people.list():
             shown = None if password_stdin else secrets.token_urlsafe(15)
-            password = shown or read_secret("Password", from_stdin=True)
-            people.add(admin, Role.ADMINISTRATOR, password)
-            stores.audit.record(
-                AuditRecord(
-                    event="user-added",
-                    outcome=0,
-                    agent=caller.agent,
-                    entities=(f"user:{admin}",),
-                    detail={"role": Role.ADMINISTRATOR.value},
-                )
-            )
+            password = shown or new_password(admin, from_stdin=True)
+            accounts = Accounts(people, stores.resources.put, stores.audit)
+            accounts.add(admin, Role.ADMINISTRATOR, password, by=caller.agent)
     document: dict[str, Any] = {"data_dir": str(settings.data_dir), "created": password is not None}
     if password is not None:
         document["admin"] = admin

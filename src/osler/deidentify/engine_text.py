@@ -31,9 +31,7 @@ class EngineText:
     """
 
     def __init__(self, known: Known, secret: str = "", method: str = "safe-harbor") -> None:
-        self._engine = _engine(method).for_patient(known)
-        if secret:
-            self._engine._replacer = en.replacer(method, secret.encode(), "")
+        self._engine = _engine(method).for_patient(known, key=secret.encode() or None)
         self._names = name_words(known)
         self._done: dict[str, str] = {}
 

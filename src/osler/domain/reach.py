@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+NO_PATIENT: Final = ""
+"""Stands in :class:`Part` for those that belong to no patient."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -16,7 +19,8 @@ class Part:
     Parameters
     ----------
     patient : str or None
-        Logical id of the Patient whose compartment they belong to; None for any, and for those of no patient.
+        Logical id of the Patient whose compartment they belong to; None for any, and for those of no patient;
+        :data:`NO_PATIENT` for those of no patient alone.
     tokens : tuple of (str, tuple of str)
         Search parameter and term (see :func:`osler.standards.fhir_search.token_forms`) that each of them has, as a
         granular scope (``?category=...``) asks for.

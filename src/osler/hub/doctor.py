@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pynetdicom import AE
 
@@ -17,6 +18,7 @@ from osler.domain.states import JobState
 from osler.errors import OslerError
 from osler.hub.cards import greet
 from osler.hub.opening import master_key_file, open_stores
+from osler.hub.people import policy_of
 from osler.publish.outbox import Outbox
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -36,6 +38,7 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
     yield Check("configuration", "ok", f"{len(config.values)} settings, {len(config.destinations)} destinations")
     yield _guarded("keys", lambda: _keys(config, environ))
     yield _guarded("disk", lambda: _disk(config))
+    yield _guarded("sign-in", lambda: _sign_in(config))
     yield from _ledger(config, environ)
     served: list[str] = []
     for name in config.items("models.enabled"):
@@ -63,6 +66,14 @@ def _keys(config: Config, environ: Mapping[str, str]) -> Check:
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         return Check("keys", "wrong", f"others may read {path}: chmod 600 it")
     return Check("keys", "ok", f"{path}; keep a copy apart from the backups of the data folder")
+
+
+def _sign_in(config: Config) -> Check:
+    policy, address = policy_of(config), urlsplit(config.base_url)
+    if address.scheme != "https" and address.hostname not in ("127.0.0.1", "localhost", "::1"):
+        return Check("sign-in", "warn", "passwords travel in clear: put https before it, and set http.base_url")
+    roles = " ".join(sorted(policy.require_mfa)) or "no role (administrator at least is a good choice)"
+    return Check("sign-in", "ok", f"session.require_mfa: {roles}")
 
 
 def _disk(config: Config) -> Check:

@@ -14,25 +14,35 @@ from typing import Final
 import structlog
 from starlette.applications import Starlette
 
-from osler.api.access import ClientStore
 from osler.api.app import create_app
+from osler.api.cds_hooks.feedback import CardStore
 from osler.api.services import Services
-from osler.api.tokens import TokenStore
+from osler.api.smart.clients import ClientStore
+from osler.api.smart.signing import SigningKeys
+from osler.api.smart.tokens import TokenStore
 from osler.audit import HUB, AuditRecord
 from osler.config import Config, split_address
 from osler.deidentify.recognisers import installed_recognisers
 from osler.errors import ConfigError, OslerError
 from osler.hub.cards import read_hellos, start_of
+from osler.hub.exports import Exports, open_exports
+from osler.hub.glass_alarms import GlassAlarms
 from osler.hub.loop import Loop
+from osler.hub.messages import MessageDesk
 from osler.hub.observer import NetworkObserver
 from osler.hub.opening import ROLES
+from osler.hub.people import open_people
 from osler.hub.publishing import make_publisher
 from osler.hub.readiness import ready_checks
+from osler.hub.subscriptions import Notifier, open_subscriptions
 from osler.hub.web import WebServer
 from osler.infer.worker import Worker, WorkerSettings
+from osler.ingest import mllp
 from osler.ingest.dimse import AcceptList, Limits, StorageScp
+from osler.ingest.mllp import MllpListener
 from osler.metrics import Metrics
 from osler.pipeline import Pipeline, Runtime
+from osler.publish.hosts import AllowedHosts
 from osler.stores import Stores
 
 _STOP_S: Final = 20.0
@@ -79,10 +89,14 @@ class Hub:
             publisher=make_publisher(stores, config, metrics=self.metrics, owner=self.owner, cards=self.cards),
             runtime=Runtime(self.owner, self.metrics, wake=self._wake),
         )
+        self.exports = open_exports(stores, config)
+        self.subscriptions = open_subscriptions(stores.keyring, config)
         self._loops: dict[str, Loop] = {}
         self.workers: list[tuple[Worker, threading.Thread]] = []
         self.scp: StorageScp | None = None
+        self.mllp: MllpListener | None = None
         self.web: WebServer | None = None
+        self._application: Starlette | None = None
         self._finished = threading.Event()
 
     def start(self) -> None:
@@ -99,16 +113,24 @@ class Hub:
         if "dimse" in self.roles:
             self.scp = self._storage_scp()
             self.scp.start()
+        if "mllp" in self.roles and self.config.text("mllp.address"):
+            self.mllp = self._mllp_listener()
+            self.mllp.start()
         if "http" in self.roles:
-            self.web = WebServer(self._application(), self.config.text("http.address"))
+            self._application = self._make_application()
+            self.web = WebServer(self._application, self.config.text("http.address"))
             self.web.start()
 
     def stop(self) -> None:
         """Take nothing new, let what is in hand end, and write the last checkpoint."""
         if self.scp is not None:
             self.scp.stop()
+        if self.mllp is not None:
+            self.mllp.stop()
         if self.web is not None:
             self.web.stop()
+        if self._application is not None:
+            self._application.state.denials.flush()
         for worker, _ in self.workers:
             worker.stop(drain=True)
         for loop in self._loops.values():
@@ -131,7 +153,11 @@ class Hub:
             "alert": (lambda: self.pipeline.publish(("alert",)), 0.5, "publisher"),
             "fhir": (lambda: self.pipeline.publish(("fhir",)), 0.5, "publisher"),
             "pacs": (lambda: self.pipeline.publish(("sr", "sc")), 0.5, "publisher"),
+            "messages": (lambda: self.pipeline.publish(("oru",)), 0.5, "publisher"),
             "escalate": (self.pipeline.publisher.escalate, 1.0, "publisher"),
+            "glass": (GlassAlarms(self.stores, self.config).step, 1.0, "publisher"),
+            "export": (self._exports().step, 1.0, "publisher"),
+            "subscribers": (self._notifier().step, 0.5, "publisher"),
             "checkpoint": (self._checkpoint, self.config.number("audit.checkpoint_s"), None),
         }
         for name, (step, every_s, role) in steps.items():
@@ -139,6 +165,18 @@ class Hub:
                 self._loops[name] = Loop(name, step, every_s=every_s, on_broken=self._break)
         for loop in self._loops.values():
             loop.start()
+
+    def _exports(self) -> Exports:
+        keep_s = self.config.number("export.keep_hours") * 3600
+        return Exports(self.stores, self.exports, keep_s=keep_s, base=f"{self.config.base_url}/fhir/R4")
+
+    def _notifier(self) -> Notifier:
+        return Notifier(
+            self.stores,
+            self.subscriptions,
+            hosts=AllowedHosts(self.config.items("subscription.hosts"), setting="subscription.hosts"),
+            max_attempts=self.config.integer("subscription.max_attempts"),
+        )
 
     def _complete(self) -> bool:
         self.pipeline.complete()
@@ -155,7 +193,7 @@ class Hub:
         if step == "infer":
             for worker, _ in self.workers:
                 worker.wake()
-        for name in ("alert", "fhir", "pacs") if step == "publish" else (step,):
+        for name in ("alert", "fhir", "pacs", "messages") if step == "publish" else (step,):
             if name in self._loops:
                 self._loops[name].wake()
 
@@ -175,7 +213,7 @@ class Hub:
     def _fetch(self, ref: str, target: Path) -> None:
         self.stores.deidentified.link_to(ref, target)
 
-    def _application(self) -> Starlette:
+    def _make_application(self) -> Starlette:
         database = self.stores.database
         return create_app(
             Services(
@@ -183,13 +221,36 @@ class Hub:
                 database=database,
                 audit=self.stores.audit,
                 resources=self.stores.resources,
+                search=self.stores.search,
                 clients=ClientStore(database),
                 tokens=TokenStore(database),
                 accept=self.pipeline.accept,
                 metrics=self.metrics,
                 checks=ready_checks(self),
+                people=open_people(self.config, self.stores),
+                signing_keys=SigningKeys(database, sealer=self.stores.keyring.sealer("record")),
+                jwks_hosts=tuple(self.config.items("smart.jwks_hosts")),
                 max_body_bytes=self.config.integer("http.max_body_mb") * 1_000_000,
+                max_resource_bytes=self.config.integer("fhir.max_resource_mb") * 1_000_000,
+                check_references=self.config.flag("fhir.check_references"),
+                cors_origins=tuple(self.config.items("http.cors_origins")),
+                cards=CardStore(database, self.stores.keyring.sealer("record")),
+                cds_fhir_hosts=tuple(self.config.items("cds.fhir_hosts")),
+                exports=self.exports,
+                subscriptions=self.subscriptions,
+                subscription_hosts=tuple(self.config.items("subscription.hosts")),
+                max_exports=self.config.integer("export.max_running"),
             )
+        )
+
+    def _mllp_listener(self) -> MllpListener:
+        desk = MessageDesk(self.stores, self.metrics, site_issuer=self.config.text("site.issuer"))
+        return MllpListener(
+            desk.answer,
+            address=split_address(self.config.text("mllp.address")),
+            allowed=self.config.items("mllp.accept"),
+            refused=desk.turned_away,
+            limits=mllp.Limits(max_message_bytes=self.config.integer("mllp.max_message_mb") * 1_000_000),
         )
 
     def _storage_scp(self) -> StorageScp:

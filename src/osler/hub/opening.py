@@ -5,22 +5,28 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+import structlog
 from sqlalchemy import select
 
 from osler.audit import AuditLog, create_signing_key, read_signing_key
 from osler.config import Config
 from osler.errors import ConfigError
+from osler.hub.subscriptions import open_subscriptions
 from osler.queue.embedded import EmbeddedQueue
 from osler.storage import Database, migrate
 from osler.storage.blobs import FolderBlobs
 from osler.storage.database import sqlite_url
 from osler.storage.private_files import sync_folder, write_private
+from osler.storage.resource_reindex import reindex
+from osler.storage.resource_search import ResourceSearch
 from osler.storage.resources import ResourceStore
 from osler.storage.tables import audit_head, data_key
 from osler.stores import Stores
 from osler.vault import KeyRing, Vault, create_master_key, read_master_key
 
-ROLES: Final = ("dimse", "http", "deidentifier", "worker", "publisher")
+log = structlog.get_logger(__name__)
+
+ROLES: Final = ("dimse", "mllp", "http", "deidentifier", "worker", "publisher")
 
 _FIRST_CONFIG = """\
 # Osler. Every setting with its default: `osler config show`; check this file: `osler config check`.
@@ -120,10 +126,12 @@ def open_stores(config: Config, environ: Mapping[str, str]) -> Iterator[Stores]:
     try:
         migrate.check(database)
         keyring = _open_keyring(database, config, environ.get("OSLER_MASTER_KEY"))
+        _reindex(database, keyring)
         audit = AuditLog(
             database,
             signing_key=read_signing_key(signing_key_file(data_dir)),
             checkpoints=data_dir / "audit" / "checkpoints.jsonl",
+            address=config.base_url,
         )
         root = config.text("storage.blobs")
         blobs = data_dir / "blobs" if root == "folder" else Path(root)
@@ -135,7 +143,13 @@ def open_stores(config: Config, environ: Mapping[str, str]) -> Iterator[Stores]:
             deidentified=FolderBlobs(blobs / "deidentified", min_free_bytes=room),
             vault=Vault(database, keyring, audit),
             audit=audit,
-            resources=ResourceStore(database, sealer=keyring.sealer("record"), index=keyring.index),
+            resources=ResourceStore(
+                database,
+                sealer=keyring.sealer("record"),
+                index=keyring.index,
+                on_saved=open_subscriptions(keyring, config).saved,
+            ),
+            search=ResourceSearch(database, sealer=keyring.sealer("record"), index=keyring.index),
             queue=EmbeddedQueue(
                 database,
                 lease_s=config.number("queue.lease_s"),
@@ -146,6 +160,15 @@ def open_stores(config: Config, environ: Mapping[str, str]) -> Iterator[Stores]:
         )
     finally:
         database.close()
+
+
+def _reindex(database: Database, keyring: KeyRing) -> None:
+    def progress(done: int, of: int) -> None:
+        log.info("index being rebuilt", done=done, of=of)
+
+    damaged = reindex(database, sealer=keyring.sealer("record"), index=keyring.index, progress=progress)
+    if damaged:
+        log.error("resources could not be indexed", damaged=damaged)
 
 
 def replace_master_key(data_dir: Path, keyring: KeyRing) -> None:

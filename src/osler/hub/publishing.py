@@ -17,6 +17,9 @@ from osler.publish.alert import Alert
 from osler.publish.delivery import Means, Publisher
 from osler.publish.outbox import Entry, Outbox
 from osler.publish.reidentify import Reidentifier
+from osler.standards import fhir
+from osler.standards.fhir import Resource
+from osler.storage.stored import Stored
 from osler.stores import Stores
 
 log = structlog.get_logger(__name__)
@@ -49,11 +52,19 @@ def make_publisher(
         ),
         reidentifier=Reidentifier(stores.database, VaultDoor(stores, HUB), stores.identified.get),
         put=stores.resources.put,
+        held=lambda connection, kind, logical_id: _opened(stores.resources.current(connection, kind, logical_id)),
+        lookup=stores.vault.lookup,
         heatmap=stores.deidentified.get,
         render=read_grey,
         card=lambda version: (cards or {}).get(str(version)),
     )
-    return Publisher(means, config, witness=AuditWitness(stores.audit, metrics, person or HUB), owner=owner)
+    addresses = {one.name: one.url or one.address for one in config.destinations}
+    witness = AuditWitness(stores.audit, metrics, person or HUB, addresses)
+    return Publisher(means, config, witness=witness, owner=owner)
+
+
+def _opened(stored: Stored | None) -> Resource | None:
+    return None if stored is None else fhir.loads(stored.text)
 
 
 class VaultDoor:
@@ -86,26 +97,32 @@ class AuditWitness:
     audit : AuditLog
     metrics : Metrics
     agent : Agent
+    addresses : mapping of str to str
+        Of the destinations, by name.
     """
 
-    def __init__(self, audit: AuditLog, metrics: Metrics, agent: Agent) -> None:
+    def __init__(
+        self, audit: AuditLog, metrics: Metrics, agent: Agent, addresses: Mapping[str, str] | None = None
+    ) -> None:
         self._audit = audit
         self._metrics = metrics
         self._agent = agent
+        self._addresses = addresses or {}
 
     def delivered(self, connection: Connection, entry: Entry, delivery: Delivery, patient: str) -> None:
         """Note a delivery; the first message of an alert is the alert."""
         raised = entry.kind == "alert" and entry.recorded.inference.critical
-        self._metrics.delivery(entry.destination or "fhir", "warning" if delivery.warning else "delivered")
-        self._append(
-            connection,
-            "alert-raised" if raised else "result-published",
+        name = entry.destination
+        self._metrics.delivery(name or "fhir", "warning" if delivery.warning else "delivered")
+        record = AuditRecord(
+            "alert-raised" if raised else "result-disclosed" if name else "result-published",
+            agent=self._agent,
             patient=patient,
             entities=(f"study:{entry.recorded.inference.study_instance_uid}", delivery.reference or entry.id),
-            kind=entry.kind,
-            destination=entry.destination or "fhir",
-            warning=delivery.warning or "none",
+            detail={"kind": entry.kind, "destination": name or "fhir", "warning": delivery.warning or "none"},
+            recipient=Agent(name, "peer", self._addresses.get(name, "")) if name else None,
         )
+        self._audit.append(connection, record)
 
     def failed(self, connection: Connection, entry: Entry, state: DeliveryState, reason: str) -> None:
         """Note a delivery that did not arrive; only the last attempt is an event of its own."""

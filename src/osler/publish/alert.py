@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
-from osler.config import Destination
+from osler.config import ALERTING, Destination
 from osler.domain.states import DeliveryState
 from osler.errors import NotFound
 from osler.storage.database import insert_ignore
@@ -89,7 +89,7 @@ def escalate(
         again_at = now + escalate_s if level < max_escalations else None
         connection.execute(update(alert).where(alert.c.id == row.id).values(level=level, escalate_at=again_at))
         insert_ignore(
-            connection, outbox, [_sending(row, d.name, level, now) for d in destinations if d.kind != "dicom"]
+            connection, outbox, [_sending(row, d.name, level, now) for d in destinations if d.kind in ALERTING]
         )
         escalated.append(Alert(row.id, row.inference_id, level, row.raised_at, again_at))
     return escalated

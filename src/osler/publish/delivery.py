@@ -10,23 +10,32 @@ from sqlalchemy import Connection, select
 from osler.config import Config, Destination
 from osler.domain.events import Delivery, Recorded
 from osler.domain.findings import ModelVersion
+from osler.domain.identifiers import Identity, PseudonymKind
 from osler.domain.states import DeliveryState
 from osler.errors import DeliveryRefused, IntegrityError, OslerError
 from osler.plugins import Card
 from osler.publish import alert as alerting
 from osler.publish import mail, secondary_capture, sr, webhook
 from osler.publish.alert import Alert
-from osler.publish.fhir import communication, report_id, resources
+from osler.publish.fhir import Context, communication, report_id, resources
 from osler.publish.message import Message
-from osler.publish.outbox import Entry, Outbox, recorded_result, superseded
-from osler.publish.reidentify import Reidentifier
+from osler.publish.mllp_sender import send
+from osler.publish.oru import Envelope, numbers_of, oru
+from osler.publish.outbox import Entry, Outbox, earlier_versions, recorded_result, superseded
+from osler.publish.reidentify import IdentifiedStudy, Reidentifier
 from osler.publish.secondary_capture import Render
 from osler.publish.store_scu import store
+from osler.publish.verification import awaits_verification
 from osler.standards.fhir import Resource
+from osler.standards.fhir_references import repointed
+from osler.standards.hl7v2 import FROM_HL7V2
 from osler.storage import Database
+from osler.storage.orders import orders_for, survivor_of
 from osler.storage.tables import study
 
+_DELIVERIES = {"dicom": ("sr", "sc"), "webhook": ("alert",), "smtp": ("alert",), "hl7v2": ("oru",)}
 _SUPERSEDED = "a later revision of the study has taken its place"
+_CONFIRMED = "a person has confirmed the result before; what they confirmed stays"
 
 
 class Witness(Protocol):
@@ -60,6 +69,10 @@ class Means:
     reidentifier : Reidentifier
     put : callable
         Keeps a FHIR resource, within the transaction of the connection.
+    held : callable
+        Returns the current version of a FHIR resource within the transaction of the connection, or None.
+    lookup : callable
+        Returns the keyed index of an identity.
     heatmap : callable
         Reads a heatmap by its blob reference.
     render : callable
@@ -72,6 +85,8 @@ class Means:
     outbox: Outbox
     reidentifier: Reidentifier
     put: Callable[[Connection, Resource], object]
+    held: Callable[[Connection, str, str], Resource | None]
+    lookup: Callable[[Identity], bytes]
     heatmap: Callable[[str], bytes]
     render: Render
     card: Callable[[ModelVersion], Card | None]
@@ -99,7 +114,7 @@ class Publisher:
         self._witness = witness
         self._owner = owner
         self._clock = clock
-        self._kinds = {"fhir": self._fhir, "sr": self._sr, "sc": self._sc, "alert": self._alert}
+        self._kinds = {"fhir": self._fhir, "sr": self._sr, "sc": self._sc, "alert": self._alert, "oru": self._oru}
 
     def step(self, kinds: Sequence[str] = ()) -> bool:
         """Attempt the next delivery that is due; False when none is.
@@ -181,19 +196,53 @@ class Publisher:
     def _fhir(self, entry: Entry) -> Callable[[Connection], Delivery]:
         recorded = entry.recorded
         source = self._means.reidentifier.source(recorded)
-        made = resources(recorded, source, card=self._means.card(recorded.inference.model))
-        reference = f"DiagnosticReport/{report_id(recorded.inference)}"
+        inference = recorded.inference
+        with self._means.database.read() as connection:
+            context = Context(
+                replaced=tuple(report_id(inference, earlier) for earlier in earlier_versions(connection, recorded)),
+                orders=self._orders(connection, source),
+            )
+        made = resources(recorded, source, card=self._means.card(inference.model), context=context)
+        reference = f"DiagnosticReport/{report_id(inference)}"
 
         def keep(connection: Connection) -> Delivery:
             if superseded(connection, recorded):
                 return Delivery(reference, _SUPERSEDED)
             alert = alerting.alert_of(connection, recorded.id)
             told = [communication(recorded, alert, patient_pseudonym=source.patient)] if alert else []
+            patient = survivor_of(connection, source.patient)
+            confirmed = [resource for resource in made if self._confirmed(connection, resource)]
             for resource in (*made, *told):
-                self._means.put(connection, resource)
-            return Delivery(reference)
+                if resource not in confirmed and not self._known_better(connection, resource, patient):
+                    whole = repointed(resource, f"Patient/{source.patient}", f"Patient/{patient}")
+                    self._means.put(connection, whole)
+            return Delivery(reference, _CONFIRMED if confirmed else None)
 
         return keep
+
+    def _orders(self, connection: Connection, source: IdentifiedStudy) -> tuple[str, ...]:
+        """Return the ServiceRequests that the study was made for: accession and record number must both agree."""
+        identity, look = source.first.identity, self._means.lookup
+        if not identity.accession_number:
+            return ()
+        accession = look(Identity(PseudonymKind.ACCESSION, identity.accession_number))
+        patient = look(Identity(PseudonymKind.PATIENT, identity.patient_id))
+        return tuple(request for request, _ in orders_for(connection, accession=accession, patient=patient))
+
+    def _known_better(self, connection: Connection, resource: Resource, patient: str) -> bool:
+        """Tell whether a Patient is known from HL7 v2, or was merged into another: no header takes that back."""
+        if resource["resourceType"] != "Patient":
+            return False
+        held = self._means.held(connection, "Patient", resource["id"])
+        from_messages = held is not None and held.get("meta", {}).get("source") == FROM_HL7V2
+        return bool(from_messages or patient != resource["id"])
+
+    def _confirmed(self, connection: Connection, resource: Resource) -> bool:
+        """Tell whether a person answers for what is held already: no model takes that back."""
+        if not awaits_verification(resource):
+            return False
+        held = self._means.held(connection, resource["resourceType"], resource["id"])
+        return held is not None and not awaits_verification(held)
 
     def _sr(self, entry: Entry) -> Callable[[Connection], Delivery]:
         if self._superseded(entry.recorded):
@@ -208,6 +257,29 @@ class Publisher:
         source = self._means.reidentifier.source(entry.recorded)
         images = secondary_capture.build(entry.recorded, source, render=self._means.render, heatmap=self._means.heatmap)
         return self._store(images, entry)
+
+    def _oru(self, entry: Entry) -> Callable[[Connection], Delivery]:
+        if self._superseded(entry.recorded):
+            return lambda _: Delivery("", _SUPERSEDED)
+        recorded, destination = entry.recorded, self._destination(entry)
+        source = self._means.reidentifier.source(recorded)
+        with self._means.database.read() as connection:
+            held = self._means.held(connection, "DiagnosticReport", report_id(recorded.inference))
+            orders = [
+                numbers_of(request)
+                for one in self._orders(connection, source)
+                if (request := self._means.held(connection, "ServiceRequest", one))
+            ]
+        envelope = Envelope(
+            control_id=entry.id,
+            sender=("OSLER", self._config.text("site.name")),
+            receiver=(destination.application, destination.facility),
+            status=(held or {}).get("status", "preliminary"),
+            now=self._clock(),
+            issuer=self._config.text("site.issuer"),
+        )
+        delivery = send(oru(recorded, source, envelope, orders=orders), destination, control_id=entry.id)
+        return lambda _: delivery
 
     def _store(self, objects: Sequence[object], entry: Entry) -> Callable[[Connection], Delivery]:
         title = self._config.text("dimse.ae_title")
@@ -231,7 +303,7 @@ class Publisher:
 
     def _destination(self, entry: Entry) -> Destination:
         for destination in self._config.destinations:
-            if destination.name == entry.destination and (destination.kind == "dicom") == (entry.kind in ("sr", "sc")):
+            if destination.name == entry.destination and entry.kind in _DELIVERIES[destination.kind]:
                 return destination
         raise DeliveryRefused(f"the configuration has no destination {entry.destination} for it any more")
 
@@ -241,10 +313,10 @@ class Publisher:
 
 
 def _patient(connection: Connection, recorded: Recorded) -> str:
-    """Return the pseudonym of the patient of a result."""
+    """Return the pseudonym of the patient of a result; after a merge, of the patient that they are now."""
     found = connection.execute(
         select(study.c.patient).where(study.c.study_uid == recorded.inference.study_instance_uid)
     ).scalar_one_or_none()
     if not found:
         raise IntegrityError("the ledger does not have the patient of a result")
-    return str(found)
+    return survivor_of(connection, str(found))

@@ -1,14 +1,16 @@
-"""A result as FHIR R4: Device, Observation, DiagnosticReport, Provenance, and the Communication of an alert.
+"""A result as FHIR R4: Device and model card, Observation, DiagnosticReport, Provenance, Communication of an alert.
 
 Everything says that it was made by artificial intelligence (``meta.security`` AIAST) and is preliminary. Logical ids
 are the same each time, so that a result sent twice, or made again for a later revision of the study, is one result.
 
 References
 ----------
-HL7 FHIR R4 4.0.1; HL7 v3 ObservationValue AIAST; IHE Radiology AI Results (AIR)
+HL7 FHIR R4 4.0.1; HL7 v3 ObservationValue AIAST; HL7 AI Transparency on FHIR 1.0.0-ballot; IHE Radiology AI
+Results (AIR)
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from osler.domain.codes import Code
@@ -18,6 +20,7 @@ from osler.plugins import Card
 from osler.publish.alert import Alert
 from osler.publish.fhir_source import DCM, acquired, imaging_study, imaging_study_id, patient
 from osler.publish.ids import logical_id
+from osler.publish.model_card import AI_TRANSPARENCY, model_card, model_card_id
 from osler.publish.reidentify import IdentifiedStudy
 from osler.publish.wording import NOTICE, conclusion, figures, outside, statement
 from osler.standards.fhir import Resource, instant
@@ -42,9 +45,32 @@ _PRESENT: Final = Code("52101004", "SCT", "Present")
 _ABSENT: Final = Code("2667000", "SCT", "Absent")
 _REPORT: Final = Code("18748-4", "LN", "Diagnostic imaging study")
 _HL7: Final = "http://terminology.hl7.org/CodeSystem"
+_CONFIDENCE: Final = f"{AI_TRANSPARENCY}/StructureDefinition/AIconfidence"
+_REPLACES: Final = "http://hl7.org/fhir/StructureDefinition/diagnosticReport-replaces"
 
 
-def resources(recorded: Recorded, source: IdentifiedStudy, *, card: Card | None = None) -> list[Resource]:
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a result stands beside.
+
+    Parameters
+    ----------
+    replaced : tuple of str
+        Logical ids of the DiagnosticReports of earlier versions of the model, whose place this result takes.
+    orders : tuple of str
+        Logical ids of the ServiceRequests that the study was made for.
+    """
+
+    replaced: tuple[str, ...] = ()
+    orders: tuple[str, ...] = ()
+
+
+_ALONE: Final = Context()
+
+
+def resources(
+    recorded: Recorded, source: IdentifiedStudy, *, card: Card | None = None, context: Context = _ALONE
+) -> list[Resource]:
     """Build all resources of a result, each after those that it refers to.
 
     Parameters
@@ -53,26 +79,43 @@ def resources(recorded: Recorded, source: IdentifiedStudy, *, card: Card | None 
     source : IdentifiedStudy
         The study that it belongs to, checked.
     card : Card, optional
-        The model's card; its intended use and limitations go along.
+        The model's card; it goes along.
+    context : Context, optional
     """
-    inference = recorded.inference
+    inference, replaced = recorded.inference, context.replaced
     observations = [
         _observation(recorded, source, result, finding) for result in inference.results for finding in result.findings
     ]
     report = _report(recorded, source, observations, card)
+    study = imaging_study(source)
+    if context.orders:
+        based_on = {"basedOn": [{"reference": f"ServiceRequest/{one}"} for one in context.orders]}
+        report, study = report | based_on, study | based_on
+    if replaced:
+        report["extension"] = [
+            {"url": _REPLACES, "valueReference": {"reference": f"DiagnosticReport/{one}"}} for one in replaced
+        ]
     return [
         patient(source),
+        *([model_card(card)] if card else []),
         device(inference.model, card),
-        imaging_study(source),
+        study,
         *observations,
         report,
-        _provenance(recorded, source, [report, *observations]),
+        _provenance(recorded, source, [report, *observations], replaced),
     ]
 
 
-def report_id(inference: Inference) -> str:
-    """Return the logical id of the DiagnosticReport of a model on a study, whatever the revision."""
-    return logical_id("DiagnosticReport", inference.study_instance_uid, str(inference.model))
+def report_id(inference: Inference, model: str = "") -> str:
+    """Return the logical id of the DiagnosticReport of a model on a study, whatever the revision.
+
+    Parameters
+    ----------
+    inference : Inference
+    model : str, optional
+        Another model (``name@version``) that has read the same study.
+    """
+    return logical_id("DiagnosticReport", inference.study_instance_uid, model or str(inference.model))
 
 
 def observation_id(inference: Inference, result: CaseResult, finding: Finding) -> str:
@@ -95,12 +138,13 @@ def device(model: ModelVersion, card: Card | None = None) -> Resource:
     made: Resource = {
         "resourceType": "Device",
         "id": device_id(model),
+        "meta": {"profile": [f"{AI_TRANSPARENCY}/StructureDefinition/AI-Device"]},
         "status": "active",
         "deviceName": [{"name": model.name, "type": "model-name"}],
         "type": {
             "coding": [
                 {
-                    "system": "http://hl7.org/fhir/uv/aitransparency/CodeSystem/AIdeviceTypeCS",
+                    "system": f"{AI_TRANSPARENCY}/CodeSystem/AIdeviceTypeCS",
                     "code": "Artificial-Intelligence",
                 }
             ],
@@ -110,6 +154,12 @@ def device(model: ModelVersion, card: Card | None = None) -> Resource:
         "property": [{"type": {"text": name}, "valueCode": [{"text": value}]} for name, value in facts.items()],
     }
     if card is not None:
+        made["extension"] = [
+            {
+                "url": f"{AI_TRANSPARENCY}/StructureDefinition/aitransparency.modelCardDescription",
+                "valueReference": {"reference": f"DocumentReference/{model_card_id(model)}"},
+            }
+        ]
         notes = {"Intended use": card.intended_use, "Limitations": card.limitations}
         made["note"] = [{"text": f"{name}: {text.strip()}"} for name, text in notes.items() if text.strip()]
     return made
@@ -161,6 +211,8 @@ def _observation(recorded: Recorded, source: IdentifiedStudy, result: CaseResult
         "resourceType": "Observation",
         "id": observation_id(inference, result, finding),
         "meta": {"security": [AI_ASSERTED]},
+        # of what is recorded, which for an absent finding is its absence
+        "extension": [{"url": _CONFIDENCE, "valueDecimal": probability if finding.positive else 1 - probability}],
         "status": "preliminary",
         "category": [_concept("observation-category", "imaging", "Imaging")],
         "code": {"coding": [coding(finding.code)], "text": finding.label},
@@ -211,12 +263,14 @@ def _report(
     return made
 
 
-def _provenance(recorded: Recorded, source: IdentifiedStudy, targets: Sequence[Resource]) -> Resource:
+def _provenance(
+    recorded: Recorded, source: IdentifiedStudy, targets: Sequence[Resource], replaced: Sequence[str]
+) -> Resource:
     inference = recorded.inference
     return {
         "resourceType": "Provenance",
         "id": logical_id("Provenance", report_id(inference)),
-        "meta": {"security": [AI_ASSERTED]},
+        "meta": {"profile": [f"{AI_TRANSPARENCY}/StructureDefinition/AI-Provenance"], "security": [AI_ASSERTED]},
         "target": [{"reference": f"{t['resourceType']}/{t['id']}"} for t in targets],
         "recorded": instant(recorded.recorded_at),
         "activity": _concept("v3-DataOperation", "CREATE", "create"),
@@ -228,6 +282,7 @@ def _provenance(recorded: Recorded, source: IdentifiedStudy, targets: Sequence[R
         ],
         "entity": [
             {"role": "source", "what": {"reference": f"ImagingStudy/{imaging_study_id(source.study_uid)}"}},
+            *({"role": "revision", "what": {"reference": f"DiagnosticReport/{one}"}} for one in replaced),
         ],
     }
 

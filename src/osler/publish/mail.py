@@ -17,19 +17,19 @@ from typing import Final
 from osler.config import Destination, split_address
 from osler.domain.events import Delivery
 from osler.errors import DeliveryRefused, PeerUnavailable
-from osler.publish.message import Message
+from osler.publish.message import Says
 
 _OUR_NAME: Final = "osler"
 
 
 def send(
-    message: Message, destination: Destination, *, allowed_hosts: Collection[str], whole_s: float = 30.0
+    message: Says, destination: Destination, *, allowed_hosts: Collection[str], whole_s: float = 30.0
 ) -> Delivery:
     """Send a message to the recipients of a destination.
 
     Parameters
     ----------
-    message : Message
+    message : Says
     destination : Destination
         Of kind ``smtp``.
     allowed_hosts : collection of str
@@ -113,7 +113,7 @@ def _cut(begun: list[_Smtp]) -> None:
                 server.sock.shutdown(socket.SHUT_RDWR)
 
 
-def _mail(message: Message, destination: Destination) -> EmailMessage:
+def _mail(message: Says, destination: Destination) -> EmailMessage:
     made = EmailMessage()
     made["From"] = destination.sender
     made["To"] = ", ".join(destination.recipients)

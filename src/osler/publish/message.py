@@ -1,7 +1,7 @@
 """What an alert says, wherever it is sent: which result of which patient, by reference and without identity."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from osler.domain.events import Recorded
 from osler.domain.findings import CaseResult, Finding
@@ -10,6 +10,27 @@ from osler.publish.fhir import device_id, observation_id, report_id
 from osler.publish.fhir_source import imaging_study_id
 from osler.publish.wording import NOTICE, figures, outside, statement
 from osler.standards.fhir import Resource, instant
+
+
+class Says(Protocol):
+    """What a webhook or a mail can carry: in JSON, and in plain words; without identity."""
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same each time this message is sent."""
+
+    @property
+    def reference(self) -> str:
+        """What the delivery stands for."""
+
+    def document(self) -> Resource:
+        """Return it as JSON values."""
+
+    def subject(self) -> str:
+        """Return one line."""
+
+    def text(self) -> str:
+        """Return it in plain words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,22 @@
 """What is to be delivered, and how far it has come: at least once, with effects that are the same when done twice."""
 
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, case, func, select, update
+from sqlalchemy import Connection, Row, and_, case, exists, func, or_, select, update
 
 from osler.domain.events import Delivery, Recorded
 from osler.domain.inference_json import loads
 from osler.domain.states import DeliveryState
 from osler.errors import Malformed, NotFound
 from osler.storage import Database
+from osler.storage.database import insert_ignore
 from osler.storage.tables import inference, outbox
 
+_NAMESPACE: Final = uuid.UUID("0f6a4d7e-2f0f-4c5b-8f51-0f0a52b7d6a1")
 LONGEST_BACKOFF_S: Final = 600.0
 
 
@@ -24,7 +27,7 @@ class Entry:
     Parameters
     ----------
     id, idempotency_key : str
-    kind : {"fhir", "sr", "sc", "alert"}
+    kind : {"fhir", "sr", "sc", "alert", "oru"}
     destination : str
         Name in the configuration; empty for the hub's own FHIR store.
     attempts : int
@@ -230,6 +233,60 @@ def superseded(connection: Connection, recorded: Recorded) -> bool:
     return bool(connection.execute(later).scalar_one())
 
 
+def send_anew(connection: Connection, report: str, version: int, *, now: float) -> int:
+    """Plan messages that say what has become of a report: to each receiver of HL7 v2 that heard of it.
+
+    Parameters
+    ----------
+    report : str
+        ``DiagnosticReport/id``.
+    version : int
+        The version that is to be told; the same one is told once.
+    """
+    told = outbox.alias("told")
+    rows = connection.execute(
+        select(told.c.inference_id, told.c.destination)
+        .distinct()
+        .join(outbox, outbox.c.inference_id == told.c.inference_id)
+        .where(outbox.c.kind == "fhir", outbox.c.reference == report, told.c.kind == "oru")
+    ).all()
+    keys = {f"{row.inference_id}/oru/{row.destination}/{version}": row for row in rows}
+    return insert_ignore(
+        connection,
+        outbox,
+        [
+            {
+                "id": str(uuid.uuid5(_NAMESPACE, key)),
+                "idempotency_key": key,
+                "inference_id": row.inference_id,
+                "kind": "oru",
+                "destination": row.destination,
+                "state": DeliveryState.PENDING,
+                "attempts": 0,
+                "available_at": now,
+                "created_at": now,
+            }
+            for key, row in keys.items()
+        ],
+    )
+
+
+def earlier_versions(connection: Connection, recorded: Recorded) -> list[str]:
+    """Return the other versions (``name@version``) of the same model that have read the study before."""
+    model = recorded.inference.model
+    found = connection.execute(
+        select(inference.c.model, func.min(inference.c.created_at))
+        .where(
+            inference.c.study_uid == recorded.inference.study_instance_uid,
+            inference.c.model != str(model),
+            inference.c.created_at < recorded.recorded_at,
+        )
+        .group_by(inference.c.model)
+        .order_by(func.min(inference.c.created_at))
+    )
+    return [row.model for row in found if row.model.rpartition("@")[0] == model.name]
+
+
 def recorded_result(connection: Connection, inference_id: str) -> Recorded:
     """Read an inference from the ledger.
 
@@ -244,12 +301,30 @@ def recorded_result(connection: Connection, inference_id: str) -> Recorded:
 
 
 def _due(now: float) -> Any:
+    earlier = outbox.alias("earlier")
+    waits = (  # messages arrive in the order of what they say: an older one that is put off holds up the later ones
+        exists()
+        .where(
+            earlier.c.kind == "oru",
+            earlier.c.destination == outbox.c.destination,
+            earlier.c.state == DeliveryState.PENDING,
+            or_(
+                earlier.c.created_at < outbox.c.created_at,
+                and_(
+                    earlier.c.created_at == outbox.c.created_at,
+                    earlier.c.idempotency_key < outbox.c.idempotency_key,
+                ),
+            ),
+        )
+        .correlate(outbox)
+    )
     free = outbox.c.lease_until.is_(None) | (outbox.c.lease_until <= now)
     recorded = (inference.c.body, inference.c.revision, inference.c.study_uid, inference.c.model)
     return (
         select(outbox, *recorded, inference.c.created_at.label("recorded_at"))
         .join(inference)
         .where(outbox.c.state == DeliveryState.PENDING, outbox.c.available_at <= now, free)
+        .where(or_(outbox.c.kind != "oru", ~waits))
         .order_by(case((outbox.c.kind == "alert", 0), else_=1), outbox.c.available_at, outbox.c.id)
     )
 

@@ -20,14 +20,14 @@ from osler import __version__
 from osler.config import Destination
 from osler.domain.events import Delivery
 from osler.errors import DeliveryRefused, PeerUnavailable
-from osler.publish.message import Message
+from osler.publish.message import Says
 from osler.standards.fhir import dumps
 
 _LATER: Final = frozenset({408, 425, 429})
 
 
 def send(
-    message: Message,
+    message: Says,
     destination: Destination,
     *,
     allowed_hosts: Collection[str],
@@ -38,7 +38,7 @@ def send(
 
     Parameters
     ----------
-    message : Message
+    message : Says
     destination : Destination
         Of kind ``webhook``.
     allowed_hosts : collection of str

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from osler.config import Config, Destination
+from osler.config import ALERTING, Config, Destination
 from osler.domain.events import Job, Recorded
 from osler.domain.findings import Inference
 from osler.domain.inference_json import dumps, loads
@@ -101,9 +101,12 @@ def _deliveries(
 ) -> list[dict[str, Any]]:
     wanted = [("fhir", "")]
     for destination in config.destinations:
-        if destination.kind != "dicom":
+        if destination.kind in ALERTING:
             if urgent or destination.when == "always":
                 wanted.append(("alert", destination.name))
+        elif destination.kind == "hl7v2":
+            if _takes(destination, inference):
+                wanted.append(("oru", destination.name))
         elif _takes(destination, inference):
             wanted.append(("sr", destination.name))
             if config.flag("publish.secondary_capture") and any(r.heatmap for r in inference.results):

@@ -6,6 +6,10 @@ from typing import Final
 
 from osler.errors import Malformed
 
+NO_DATE: Final = -1e15
+"""Seconds since the epoch that stand for a missing date or an open start: before everything."""
+ALWAYS: Final = 1e15
+"""Seconds since the epoch that stand for an open end: after everything."""
 _FORM: Final = re.compile(
     r"(?P<year>[0-9]{4})(?:-(?P<month>[0-9]{2})(?:-(?P<day>[0-9]{2})"
     r"(?:T(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?)?"

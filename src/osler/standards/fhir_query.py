@@ -1,52 +1,27 @@
-"""A search request, understood: what its parameters ask for, in the terms and spans of the index.
+"""A search request, understood: what its parameters ask for, and how the answer is to look.
 
 References
 ----------
 HL7 FHIR R4 4.0.1, 3.1.1.4 (parameters), 3.1.1.5 (managing returned resources)
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from osler.errors import Malformed
-from osler.standards.fhir_dates import parse_span
+from osler.standards.fhir_conditions import Chain, Condition, Has, Present, Test, Text
+from osler.standards.fhir_result import CONTROLS, Include, Sort
 from osler.standards.fhir_search import SEARCHABLE, Searchable, SearchParameter
+from osler.standards.fhir_values import Values, split
 
 DEFAULT_COUNT: Final = 100
-MAX_COUNT: Final = 500
 CURSOR: Final = "_cursor"
 _MAX_PARAMETERS: Final = 40
 _MAX_ALTERNATIVES: Final = 200
-_PREFIXED: Final = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?(.*)", re.DOTALL)
-_ESCAPED: Final = re.compile(r"\\([,|$\\])")
+_MAX_WEIGHT: Final = 1000  # tests of a whole search
+_WEIGHT_OF_TEXT: Final = 8
 _NO_EFFECT: Final = frozenset({"_format", "_pretty"})  # of the answer's form, not of the search
-
-
-@dataclass(frozen=True, slots=True)
-class TermCondition:
-    """A resource matches when it has one of these terms."""
-
-    parameter: str
-    any_of: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DateRange:
-    """A prefix with the interval of its date, seconds since the epoch, UTC."""
-
-    prefix: str
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class DateCondition:
-    """A resource matches when one of its spans stands so to one of these ranges."""
-
-    parameter: str
-    any_of: tuple[DateRange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +32,38 @@ class Query:
     ----------
     type : str
         Resource type, one of :data:`SEARCHABLE`.
-    conditions : tuple
+    conditions : tuple of Condition
         All of them must hold.
-    by_update : bool
-        Sort by ``_lastUpdated``; else by the date of the type.
-    descending : bool
+    sort : tuple of Sort
     count : int
-        Resources on a page; 0 asks for the total alone.
-    total : bool
-        Whether to count all matches.
+        Matches on a page; 0 asks for the total alone.
+    total : {"", "none", "estimate", "accurate"}
+        Whether to count all matches; by default as far as that is cheap.
     cursor : str
         Where the page before ended; empty for the first.
+    includes, revincludes : tuple of Include
+        What else to bring: what the matches refer to, and what refers to them.
+    summary : {"", "true", "text", "data", "count", "false"}
+    elements : tuple of str
+        Top-level elements to return; none means all.
     understood : tuple of (str, str)
         The parameters that are in force, as given, for the self link.
+    ignored : tuple of int
+        Positions, from 1, of the parameters that were not understood.
     """
 
     type: str
-    conditions: tuple[TermCondition | DateCondition, ...] = ()
-    by_update: bool = False
-    descending: bool = True
+    conditions: tuple[Condition, ...] = ()
+    sort: tuple[Sort, ...] = (Sort("date_at", descending=True),)
     count: int = DEFAULT_COUNT
-    total: bool = True
+    total: str = ""
     cursor: str = ""
+    includes: tuple[Include, ...] = ()
+    revincludes: tuple[Include, ...] = ()
+    summary: str = ""
+    elements: tuple[str, ...] = ()
     understood: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[int, ...] = ()
 
 
 def parse_query(
@@ -103,12 +87,12 @@ def parse_query(
     Raises
     ------
     Malformed
-        If a value has not the form of its parameter, a modifier or chain is asked for, or, when strict, a parameter
-        is not known. The message counts parameters from 1 and quotes nothing.
+        If a value has not the form of its parameter, a modifier or chain is asked for that is not supported, or, when
+        strict, a parameter is not known. The message counts parameters from 1 and quotes nothing.
     """
     if len(pairs) > _MAX_PARAMETERS:
         raise Malformed(f"more than {_MAX_PARAMETERS} search parameters")
-    reading = _Reading(SEARCHABLE[type_name], now, base)
+    reading = _Reading(SEARCHABLE[type_name], Values(now, base))
     for position, (name, value) in enumerate(pairs, 1):
         if name in _NO_EFFECT or not value:
             continue
@@ -120,131 +104,104 @@ def parse_query(
             reading.understood.append((name, value))
         elif strict:
             raise Malformed(f"search parameter {position} is not known for {type_name}")
+        else:
+            reading.ignored.append(position)
     return reading.query()
 
 
 @dataclass(slots=True)
 class _Reading:
     searchable: Searchable
-    now: float
-    base: str
-    conditions: list[TermCondition | DateCondition] = field(default_factory=list)
+    values: Values
+    conditions: list[Condition] = field(default_factory=list)
     understood: list[tuple[str, str]] = field(default_factory=list)
+    ignored: list[int] = field(default_factory=list)
     controls: dict[str, Any] = field(default_factory=dict)
+    weight: int = 0
 
     def take(self, name: str, value: str) -> bool:
         """Take one parameter; False when it is not known."""
-        control = _CONTROLS.get(name)
+        control = CONTROLS.get(name)
         if control is not None:
             taken = control(self.searchable, value)
-            self.controls.update(taken)
+            for key, item in taken.items():
+                # Includes add up; of the others, the last one holds.
+                self.controls[key] = self.controls.get(key, ()) + item if key.endswith("includes") else item
             return bool(taken)
-        stem = re.split(r"[:.]", name, maxsplit=1)[0]
-        parameter = self.searchable.parameters.get(stem)
-        if parameter is None:
-            return False
-        if stem != name:
-            # Leaving out what narrows a search would widen its answer.
-            raise Malformed("modifiers and chains are not supported")
-        alternatives = _split(value, ",")
-        if len(alternatives) > _MAX_ALTERNATIVES:
-            raise Malformed(f"more than {_MAX_ALTERNATIVES} alternatives")
-        if parameter.kind == "date":
-            ranges = tuple(_date_range(text, self.now) for text in alternatives)
-            self.conditions.append(DateCondition(parameter.name, ranges))
-        else:
-            read = _token if parameter.kind == "token" else self._reference
-            parts = tuple(p for text in alternatives for p in read(text, parameter))
-            self.conditions.append(TermCondition(parameter.name, parts))
-        return True
+        condition = self.condition(self.searchable, name, value)
+        if condition is not None:
+            self.conditions.append(condition)
+        return condition is not None
 
     def query(self) -> Query:
-        cursor = self.controls.pop("cursor", "")
         understood = tuple(pair for pair in self.understood if pair[0] != CURSOR)
         return Query(
-            self.searchable.type, tuple(self.conditions), cursor=cursor, understood=understood, **self.controls
+            self.searchable.type,
+            tuple(self.conditions),
+            understood=understood,
+            ignored=tuple(self.ignored),
+            **self.controls,
         )
 
-    def _reference(self, text: str, parameter: SearchParameter) -> Iterator[tuple[str, ...]]:
-        reference = _unescape(text).partition("/_history/")[0]
-        if self.base and reference.startswith(self.base + "/"):
-            reference = reference[len(self.base) + 1 :]
-        if "/" in reference or ":" in reference:
-            yield (reference,)
-        elif parameter.targets:
-            yield from ((f"{target}/{reference}",) for target in parameter.targets)
-        else:
-            raise Malformed("a reference must name its type, as in Type/id")
+    def condition(self, searchable: Searchable, name: str, value: str, *, linked: bool = False) -> Condition | None:
+        """Read one parameter of a type; None when it is not known."""
+        if name.startswith("_has:"):
+            return self._has(searchable, name, value, linked=linked)
+        link, dot, rest = name.partition(".")
+        stem, _, modifier = link.partition(":")
+        parameter = searchable.parameters.get(stem)
+        if parameter is None:
+            return None
+        if dot:
+            if linked:
+                raise Malformed("a chain has one link only")
+            return self._chain(parameter, modifier, rest, value)
+        if modifier == "missing":
+            if value not in ("true", "false"):
+                raise Malformed(":missing is true or false")
+            return Condition(stem, (Present(parameter.bit),), negated=value == "true")
+        tests = self._tests(searchable.type, parameter, modifier, value)
+        if linked and any(isinstance(test, Text) and test.partial for test in tests):
+            raise Malformed("a string at the end of a chain is too long for this")
+        return Condition(stem, tests, negated=modifier == "not")
 
+    def _tests(self, type_name: str, parameter: SearchParameter, modifier: str, value: str) -> tuple[Test, ...]:
+        alternatives = split(value, ",")
+        if len(alternatives) > _MAX_ALTERNATIVES:
+            raise Malformed(f"more than {_MAX_ALTERNATIVES} alternatives")
+        tests = tuple(
+            dict.fromkeys(t for text in alternatives for t in self.values.tests(type_name, parameter, modifier, text))
+        )
+        self.weight += sum(_WEIGHT_OF_TEXT if isinstance(test, Text) else 1 for test in tests)
+        if self.weight > _MAX_WEIGHT:
+            raise Malformed("too many alternatives in all")
+        return tests
 
-def _token(text: str, parameter: SearchParameter) -> Iterator[tuple[str, ...]]:
-    system, *rest = (_unescape(part) for part in _split(text, "|"))
-    if len(rest) > 1:
-        raise Malformed("a token has one | at most")
-    code = rest[0] if rest else system
-    if parameter.concept:
-        code = code.casefold()
-    if not rest:
-        yield ("code", code)
-    elif code:
-        yield ("both", system, code)
-    elif system:
-        yield ("system", system)
-    else:
-        raise Malformed("a token needs a system or a code")
+    def _chain(self, parameter: SearchParameter, target: str, rest: str, value: str) -> Condition:
+        if parameter.kind != "reference":
+            raise Malformed("a chain starts with a reference")
+        if target and (target not in SEARCHABLE or (parameter.targets and target not in parameter.targets)):
+            raise Malformed("a chain leads to a type that the reference cannot point to")
+        chains: list[Test] = []
+        for type_name in (target,) if target else parameter.targets or tuple(SEARCHABLE):
+            condition = type_name in SEARCHABLE and self.condition(SEARCHABLE[type_name], rest, value, linked=True)
+            if condition:
+                chains += (Chain(name, type_name, condition) for name in parameter.stored)
+        if not chains:
+            raise Malformed("a chain ends in a parameter that is not known")
+        return Condition(parameter.name, tuple(chains))
 
-
-def _date_range(text: str, now: float) -> DateRange:
-    match = _PREFIXED.fullmatch(text)
-    prefix, date = (match[1] or "eq", match[2]) if match else ("eq", text)
-    low, high = parse_span(date.replace(" ", "+"))  # a + that was not escaped in the URL
-    if prefix == "ap":
-        margin = abs(now - (low + high) / 2) / 10  # R4 3.1.1.4.7: ten percent of the distance from now
-        low, high = low - margin, high + margin
-    return DateRange(prefix, low, high)
-
-
-def _count(_searchable: Searchable, value: str) -> dict[str, Any]:
-    if not value.isascii() or not value.isdecimal() or len(value) > 9:
-        raise Malformed("_count is not a whole number")
-    return {"count": min(int(value), MAX_COUNT)}
-
-
-def _sort(searchable: Searchable, value: str) -> dict[str, Any]:
-    name = value.removeprefix("-")
-    if name not in ("_lastUpdated", searchable.date):
-        return {}
-    return {"by_update": name == "_lastUpdated", "descending": value.startswith("-")}
-
-
-def _total(_searchable: Searchable, value: str) -> dict[str, Any]:
-    return {"total": value != "none"} if value in ("none", "estimate", "accurate") else {}
-
-
-def _cursor(_searchable: Searchable, value: str) -> dict[str, Any]:
-    return {"cursor": value}
-
-
-_CONTROLS: Final[Mapping[str, Callable[[Searchable, str], dict[str, Any]]]] = {
-    "_count": _count,
-    "_sort": _sort,
-    "_total": _total,
-    CURSOR: _cursor,
-}
-
-
-def _split(text: str, separator: str) -> list[str]:
-    """Split at a separator that no backslash escapes (R4 3.1.1.4.0)."""
-    parts = [""]
-    escaped = False
-    for character in text:
-        if character == separator and not escaped:
-            parts.append("")
-            continue
-        parts[-1] += character
-        escaped = character == "\\" and not escaped
-    return [part for part in parts if part] if separator == "," else parts
-
-
-def _unescape(text: str) -> str:
-    return _ESCAPED.sub(r"\1", text)
+    def _has(self, searchable: Searchable, name: str, value: str, *, linked: bool) -> Condition:
+        _, type_name, reference, rest = [*name.split(":", 3), "", "", ""][:4]
+        if linked or "." in rest or rest.startswith("_has:"):
+            raise Malformed("_has has one link only")
+        source = SEARCHABLE.get(type_name)
+        parameter = source.parameters.get(reference) if source else None
+        if source is None or parameter is None or parameter.kind != "reference":
+            raise Malformed("_has needs a type and one of its references")
+        if parameter.targets and searchable.type not in parameter.targets:
+            raise Malformed("_has names a reference that cannot point to this type")
+        condition = self.condition(source, rest, value, linked=True)
+        if condition is None:
+            raise Malformed("_has ends in a parameter that is not known")
+        return Condition("_has", tuple(Has(type_name, stored, condition) for stored in parameter.stored))

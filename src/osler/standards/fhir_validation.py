@@ -1,8 +1,10 @@
 """Check a resource against the R4 definitions: structure, cardinality, types, required bindings, reference targets."""
 
+from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any, Final
 
 from osler.standards.fhir_definitions import Definitions, Element, definitions
@@ -13,6 +15,7 @@ from osler.standards.fhir_narrative import narrative_fault
 _MAX_ISSUES: Final = 50
 _MAX_STRING: Final = 1_048_576  # characters: FHIR R4, Data Types, string
 _BOOLEANS: Final = frozenset({"boolean"})
+_DATES: Final = frozenset({"date", "dateTime", "instant"})
 _NUMBERS: Final = frozenset({"decimal", "integer", "positiveInt", "unsignedInt"})
 _MAX_INTEGER: Final = 2**31 - 1
 
@@ -130,7 +133,19 @@ class _Validation:
                     self.fault("structure", f"{path}.{element.choice}", "has more than one type of a choice")
                 present.add(element.choice or name)
                 self.element(item, element, f"{path}.{name}", depth)
+            if isinstance(item, list) and element is not None and element.type in self.known.primitives:
+                self.places(value, key, f"{path}.{name}")
         return present
+
+    def places(self, value: dict[str, Any], key: str, path: str) -> None:
+        """Check that each place of a repeated primitive has a value or extensions (R4 2.6.2.3)."""
+        name = key.lstrip("_")
+        values, siblings = value.get(name), value.get(f"_{name}")
+        if key == name and siblings is not None:
+            return  # one fault is enough: it is found at the siblings
+        pairs = zip_longest(*(each if isinstance(each, list) else () for each in (values, siblings)))
+        if any(item is None and sibling is None for item, sibling in pairs):
+            self.fault("structure", path, "has a place with neither a value nor extensions")
 
     def element(self, value: Any, element: Element, path: str, depth: int) -> None:
         if element.maximum == 1:
@@ -182,6 +197,8 @@ class _Validation:
             self.fault("value", path, f"has not the form of type {element.type}")
         elif element.codes is not None and value not in element.codes:
             self.fault("code-invalid", path, "is not a code of the required value set")
+        elif element.type in _DATES and value[8:10] > "28" and not _on_a_calendar(value):
+            self.fault("value", path, "names a day that does not exist")
         elif element.type == "xhtml":
             fault = narrative_fault(value)
             if fault:
@@ -234,6 +251,10 @@ def _local_references(resource: Resource) -> tuple[list[_Pointer], set[str]]:
         elif isinstance(node, str) and node.startswith("#"):
             pointed.add(node[1:])
     return inner, pointed
+
+
+def _on_a_calendar(value: str) -> bool:
+    return int(value[8:10]) <= monthrange(int(value[:4]), int(value[5:7]))[1]
 
 
 def _is_number(value: Any) -> bool:

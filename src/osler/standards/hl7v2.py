@@ -33,6 +33,9 @@ CHARACTER_SETS: Final = {
 }
 """Codecs by the names of table 0211."""
 
+FROM_HL7V2: Final = "urn:osler:hl7v2"
+"""``meta.source`` of FHIR resources that messages brought: no image header takes their place."""
+
 MAX_BYTES: Final = 64 << 20
 """Largest message; one that is larger is no message but a file that should not have come this way."""
 

@@ -1,100 +1,176 @@
-"""A FHIR search as SQL over the index of terms and dates."""
+"""Searching the resources: pages, totals, and what comes along with the matches."""
 
+import base64
+import hashlib
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, or_, select, true
+from sqlalchemy import Connection
 
-from osler.standards.fhir_query import DateCondition, DateRange, Query, TermCondition
+from osler.domain.reach import ReachOf
+from osler.errors import IntegrityError, Malformed
+from osler.standards.fhir_conditions import Condition, Text
+from osler.standards.fhir_index import has_text
+from osler.standards.fhir_json import loads
+from osler.standards.fhir_query import Query
 from osler.standards.fhir_search import SEARCHABLE
-from osler.storage.tables import resource as resources
-from osler.storage.tables import resource_token as tokens
+from osler.storage.blobs import Sealer
+from osler.storage.database import Database
+from osler.storage.resource_includes import included
+from osler.storage.resource_index import ResourceIndex
+from osler.storage.resource_pages import Position, count_statement, executed, page_statement, position_values
+from osler.storage.resource_shape import Values
+from osler.storage.stored import Stored, open_stored
 
-SPAN: Final = b""
-"""Value of a row that stands for a date: it has no term."""
-
-Term = Callable[[str, tuple[str, ...]], bytes]
-
-
-def matching_keys(query: Query, term: Term) -> Select[Any]:
-    """Select date and id of all matches from the index alone, led by the most selective condition.
-
-    Parameters
-    ----------
-    query : Query
-    term : callable
-        Returns the keyed index of a term, from its parameter and parts.
-    """
-    order = list(SEARCHABLE[query.type].parameters)
-    conditions = sorted(query.conditions, key=lambda c: order.index(c.parameter))
-    if not conditions:
-        return select(resources.c.date_at, resources.c.id).where(resources.c.type == query.type)
-    lead, *others = conditions
-    row = tokens.alias("lead")
-    statement = select(row.c.date_at, row.c.id).where(*_holds(row, query.type, lead, term))
-    if isinstance(lead, TermCondition) and len(lead.any_of) > 1:
-        statement = statement.distinct()
-    for number, condition in enumerate(others):
-        other = tokens.alias(f"other_{number}")
-        same = (other.c.date_at == row.c.date_at, other.c.id == row.c.id)
-        held = exists().select_from(other).where(*_holds(other, query.type, condition, term), *same)
-        statement = statement.where(held)
-    return statement
+COUNTED: Final = 1000
+"""How far matches are counted when nobody asked for the total."""
 
 
-def page_keys(query: Query, keys: Select[Any], after: tuple[float, str] | None) -> Select[Any]:
-    """Select what is sorted by, and the id, of one page and of one match more.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a search.
 
     Parameters
     ----------
-    query : Query
-    keys : Select
-        From :func:`matching_keys`.
-    after : (float, str), optional
-        What the page before ended with.
+    matches : tuple of Stored
+    total : int or None
+        How many match in all, as counted with the first page; None when it was not asked for and is not cheap.
+    cursor : str
+        Where the next page starts; empty on the last.
+    included : tuple of Stored
+        What the matches refer to, and what refers to them, as far as it was asked for.
     """
-    key: ColumnElement[Any]
-    logical_id: ColumnElement[Any]
-    if query.by_update:
-        found = keys.subquery("found")
-        key, logical_id = resources.c.updated_at, resources.c.id
-        within = logical_id.in_(select(found.c.id)) if query.conditions else true()
-        statement = select(key, logical_id).where(resources.c.type == query.type, within)
-    else:
-        statement = keys
-        key, logical_id = keys.selected_columns
-    if after is not None:
-        value, last_id = after
-        if query.descending:
-            statement = statement.where(key <= value, or_(key < value, logical_id < last_id))
-        else:
-            statement = statement.where(key >= value, or_(key > value, logical_id > last_id))
-    order = (key.desc(), logical_id.desc()) if query.descending else (key.asc(), logical_id.asc())
-    return statement.order_by(*order).limit(query.count + 1)
+
+    matches: tuple[Stored, ...]
+    total: int | None
+    cursor: str
+    included: tuple[Stored, ...] = ()
 
 
-def _holds(
-    row: FromClause, type_name: str, condition: TermCondition | DateCondition, term: Term
-) -> tuple[ColumnElement[bool], ...]:
-    place = (row.c.type == type_name, row.c.parameter == condition.parameter)
-    if isinstance(condition, DateCondition):
-        return (*place, row.c.value == SPAN, or_(*(_stands(row, wanted) for wanted in condition.any_of)))
-    values = [term(condition.parameter, parts) for parts in condition.any_of]
-    return (*place, row.c.value == values[0] if len(values) == 1 else row.c.value.in_(values))
+class ResourceSearch:
+    """Finds resources.
+
+    Parameters
+    ----------
+    database : Database
+    sealer : Sealer
+        Of the purpose ``record``.
+    index : callable
+        ``index(purpose, *parts)``: a keyed hash of 32 bytes.
+    """
+
+    def __init__(self, database: Database, *, sealer: Sealer, index: Callable[..., bytes]) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._index = ResourceIndex(index)
+
+    def search(self, query: Query, reach_of: ReachOf) -> Page:
+        """Return one page of the current resources that match and are within reach.
+
+        Pages are cut by the key of the last match, not by its number: each match that was there from the first page
+        on comes once, whatever is written between two pages.
+
+        Parameters
+        ----------
+        query : Query
+        reach_of : ReachOf
+            Holds for the matches, for all that a chain or ``_has`` passes through, and for what comes along.
+
+        Raises
+        ------
+        Malformed
+            If the cursor was not made for this query and this reach.
+        """
+        with self._database.read() as connection:
+            return self.search_in(connection, query, reach_of)
+
+    def search_in(self, connection: Connection, query: Query, reach_of: ReachOf) -> Page:
+        """Return what :meth:`search` does, as a transaction sees it."""
+        aad = _cursor_aad(query, reach_of)
+        after, total = self._open_cursor(query.cursor, aad) if query.cursor else (None, None)
+        values = Values(self._index, reach_of)
+        reading = _Reading(query, values, self._sealer)
+        matches, last = reading.page(connection, after) if query.count else ((), None)
+        if not query.cursor and query.total != "none":
+            # A page that is the only one has been counted.
+            total = len(matches) if query.count and last is None else reading.total(connection)
+        along = included(connection, query, matches, values, self._sealer)
+        return Page(matches, total, self._seal_cursor([*last, total], aad) if last else "", along)
+
+    def _seal_cursor(self, position: list[Any], aad: bytes) -> str:
+        sealed = self._sealer.seal(json.dumps(position).encode(), aad)
+        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+    def _open_cursor(self, cursor: str, aad: bytes) -> tuple[Position, int | None]:
+        try:
+            sealed = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+            *position, total = json.loads(self._sealer.open(sealed, aad))
+        except (ValueError, IntegrityError):
+            raise Malformed("the cursor does not belong to this search") from None
+        return tuple(position), total
 
 
-def _stands(row: FromClause, wanted: DateRange) -> ColumnElement[bool]:
-    """Return how a span must stand to the wanted range (R4 3.1.1.4.7)."""
-    low, high = row.c.low, row.c.high
-    contained = and_(low >= wanted.low, high <= wanted.high)
-    return {
-        "eq": contained,
-        "ne": or_(low < wanted.low, high > wanted.high),
-        "gt": high > wanted.high,
-        "lt": low < wanted.low,
-        "ge": or_(high > wanted.high, contained),
-        "le": or_(low < wanted.low, contained),
-        "sa": low >= wanted.high,
-        "eb": high <= wanted.low,
-        "ap": and_(low < wanted.high, high > wanted.low),
-    }[wanted.prefix]
+class _Reading:
+    """The reading of the answers to one search."""
+
+    def __init__(self, query: Query, values: Values, sealer: Sealer) -> None:
+        self._query = query
+        self._sealer = sealer
+        self._shape = values.shape_of(query)
+        self._values = dict(values.bound)
+        # What the index alone cannot tell is compared in the resource itself.
+        self._unsure = [c for c in query.conditions if any(isinstance(t, Text) and t.partial for t in c.any_of)]
+
+    def total(self, connection: Connection) -> int | None:
+        """Return how many match; None when it was not asked for and is not cheap to say."""
+        exact = self._query.total == "accurate"
+        if self._unsure:
+            return self._total_by_reading(connection) if exact else None
+        most = None if exact else COUNTED + 1
+        total: int = executed(connection, count_statement, self._shape, self._values, most=most).scalar_one()
+        return total if exact or total <= COUNTED else None
+
+    def page(self, connection: Connection, after: Position | None) -> tuple[tuple[Stored, ...], Position | None]:
+        """Return the matches after a position, and where they end when there are more."""
+        count = self._query.count
+        matches: list[Stored] = []
+        while True:
+            left = count - len(matches)
+            values = self._values | position_values(after or (), left + 1)
+            found = executed(connection, page_statement, self._shape, values, further=after is not None)
+            rows = found.mappings().all()
+            read = [open_stored(row, self._sealer) for row in rows[:left]]
+            matches += [stored for stored in read if self._holds(stored)]
+            more = len(rows) > left
+            if more:
+                after = tuple(rows[left - 1][key.column] for key in self._shape.keys)
+            if not more or len(matches) == count:
+                return tuple(matches), after if more else None
+
+    def _holds(self, stored: Stored) -> bool:
+        return not self._unsure or all(_holds(loads(stored.text), condition) for condition in self._unsure)
+
+    def _total_by_reading(self, connection: Connection) -> int:
+        total, after = 0, None
+        while True:
+            matches, after = self.page(connection, after)
+            total += len(matches)
+            if after is None:
+                return total
+
+
+def _holds(resource: dict[str, Any], condition: Condition) -> bool:
+    parameters = SEARCHABLE[resource["resourceType"]].parameters
+    return any(
+        has_text(resource, parameters[test.parameter], test.folded, anywhere=test.anywhere)
+        for test in condition.any_of
+        if isinstance(test, Text)
+    )
+
+
+def _cursor_aad(query: Query, reach_of: ReachOf) -> bytes:
+    """Return what a cursor is bound to: the search as it was understood, and how far the access reached."""
+    asked = json.dumps([query.type, query.understood, repr(reach_of(query.type, "s"))])
+    return b"cursor:" + hashlib.sha256(asked.encode()).digest()

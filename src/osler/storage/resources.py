@@ -1,83 +1,33 @@
-"""FHIR resources in the ledger: sealed text, and an index of keyed terms by which they are found.
+"""FHIR resources in the ledger: sealed text, its history, and an index by which they are found.
 
-A search never opens what it does not return: terms are compared as HMACs, dates as intervals. The index holds the date
-of its resource in its key, so that a page sorted by date is read in order.
+What is deleted keeps its row, so that its versions go on being counted and its history can be read.
 """
 
-import base64
-import hashlib
-import json
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select
+from sqlalchemy import Connection, bindparam, or_, select
 
-from osler.errors import IntegrityError, Malformed, NotFound
+from osler.domain.reach import EVERYTHING, Reach
+from osler.errors import Gone, NotFound
 from osler.standards import fhir
 from osler.standards.fhir import Resource
-from osler.standards.fhir_dates import parse_span
-from osler.standards.fhir_query import Query
-from osler.standards.fhir_search import NO_DATE, SEARCHABLE, index_of, patient_of
+from osler.standards.fhir_dates import NO_DATE
 from osler.storage.blobs import Sealer
 from osler.storage.database import Database
-from osler.storage.resource_search import SPAN, matching_keys, page_keys
+from osler.storage.resource_compartment import Compartment, members
+from osler.storage.resource_history import HistoryQuery, Position, history_page
+from osler.storage.resource_index import ResourceIndex
+from osler.storage.resource_snapshot import Snapshot, versions_at
+from osler.storage.stored import Stored, binding, open_stored, within
 from osler.storage.tables import resource as resources
 from osler.storage.tables import resource_history as history
-from osler.storage.tables import resource_token as tokens
+from osler.storage.tables import resource_reference as references
 
 _LOGICAL_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-_TOKEN_KEY: Final = ("type", "parameter", "value", "date_at", "id")
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One version of a resource as it is kept.
-
-    Parameters
-    ----------
-    type, id : str
-    version : int
-        From 1.
-    updated_at : float
-        Seconds since the epoch, UTC, to the millisecond.
-    patient : str or None
-        Logical id (a pseudonym) of the Patient that it is about.
-    text : str
-        JSON, with ``meta.versionId`` and ``meta.lastUpdated``.
-    """
-
-    type: str
-    id: str
-    version: int
-    updated_at: float
-    patient: str | None
-    text: str
-
-    @property
-    def reference(self) -> str:
-        """Relative reference, ``Type/id``."""
-        return f"{self.type}/{self.id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a search.
-
-    Parameters
-    ----------
-    matches : tuple of Stored
-    total : int or None
-        How many match in all, as counted with the first page; None when it was not asked for.
-    cursor : str
-        Where the next page starts; empty on the last.
-    """
-
-    matches: tuple[Stored, ...]
-    total: int | None
-    cursor: str
 
 
 class ResourceStore:
@@ -92,6 +42,8 @@ class ResourceStore:
         ``index(purpose, *parts)``: a keyed hash of 32 bytes.
     clock : callable
         Returns seconds since the epoch.
+    on_saved : callable, optional
+        Called with each new version and the resource that it holds, within its transaction.
     """
 
     def __init__(
@@ -101,10 +53,12 @@ class ResourceStore:
         sealer: Sealer,
         index: Callable[..., bytes],
         clock: Callable[[], float] = time.time,
+        on_saved: Callable[[Connection, Stored, Resource], None] | None = None,
     ) -> None:
         self._database = database
+        self._on_saved = on_saved
         self._sealer = sealer
-        self._index = index
+        self._index = ResourceIndex(index)
         self._clock = clock
 
     def put(self, connection: Connection, resource: Resource) -> int:
@@ -123,128 +77,234 @@ class ResourceStore:
         int
             The version that now holds.
         """
-        held = self._held(connection, resource["resourceType"], resource["id"])
-        if held is None:
-            version = 1
-        else:
-            before = fhir.loads(self._open(held).text)
-            if _content(before) == _content(resource):
-                return int(held["version"])
-            version = int(held["version"]) + 1
-            self._retire(connection, held, before)
-        stamped = _stamped(resource, version, round(self._clock(), 3))
-        self._insert(connection, stamped, version)
-        return version
+        held = self.held(connection, resource["resourceType"], resource["id"])
+        if held is not None and not held.deleted and _content(fhir.loads(held.text)) == _content(resource):
+            return held.version
+        return self.save(connection, resource, held).version
 
-    def read(self, type_name: str, logical_id: str) -> Stored:
+    def save(self, connection: Connection, resource: Resource, held: Stored | None, *, method: str = "PUT") -> Stored:
+        """Keep the next version of a resource.
+
+        Parameters
+        ----------
+        connection : Connection
+            Inside ``Database.write``.
+        resource : dict
+            As for :meth:`put`.
+        held : Stored or None
+            What :meth:`held` returned within the same transaction: the version that holds until now.
+        method : {"POST", "PUT", "PATCH"}
+            How it comes to be, for the history.
+        """
+        version, updated_at = self._next(held)
+        stamped = _stamped(resource, version, updated_at)
+        text = fhir.dumps(stamped)
+        if held is not None:
+            self._retire(connection, held)
+        index = self._index.add(connection, stamped)
+        saved = Stored(
+            stamped["resourceType"],
+            stamped["id"],
+            version,
+            updated_at,
+            index["patient"],
+            text,
+            method=method,
+            restricted=index["restricted"],
+        )
+        self._write(connection, saved, index, new=held is None)
+        if self._on_saved is not None:
+            self._on_saved(connection, saved, stamped)
+        return saved
+
+    def delete(self, connection: Connection, held: Stored) -> Stored:
+        """Delete a resource: from now on it is found no more, and its history says so.
+
+        Parameters
+        ----------
+        connection : Connection
+            Inside ``Database.write``.
+        held : Stored
+            What :meth:`held` returned within the same transaction; not deleted yet.
+        """
+        version, updated_at = self._next(held)
+        gone = replace(held, version=version, updated_at=updated_at, method="DELETE")
+        self._retire(connection, held)
+        self._write(connection, gone, {"date_at": NO_DATE, "present": 0}, new=False)
+        return gone
+
+    def read(self, type_name: str, logical_id: str, reach: Reach = EVERYTHING) -> Stored:
         """Return the current version.
 
         Raises
         ------
         NotFound
-            If there is none.
+            If there is none, or it is out of reach.
+        Gone
+            If it has been deleted.
         IntegrityError
             If the text is not what was written.
         """
-        row = None
-        if _LOGICAL_ID.fullmatch(logical_id):
-            with self._database.read() as connection:
-                row = self._held(connection, type_name, logical_id)
-        if row is None:
-            raise NotFound("there is no such resource")
-        return self._open(row)
+        with self._database.read() as connection:
+            return self.find(connection, type_name, logical_id, reach)
 
-    def search(self, query: Query) -> Page:
-        """Return one page of the current resources that match.
+    def find(self, connection: Connection, type_name: str, logical_id: str, reach: Reach) -> Stored:
+        """Return the current version as a transaction sees it; otherwise as :meth:`read` does."""
+        return _visible(self.held(connection, type_name, logical_id), reach)
 
-        Pages are cut by the key of the last match, not by its number: each match that was there from the first page
-        on comes once, whatever is written between two pages.
+    def version(
+        self, connection: Connection, type_name: str, logical_id: str, version: str, *, reach: Reach = EVERYTHING
+    ) -> Stored:
+        """Return one version; both it and the current one must be within reach.
 
         Raises
         ------
-        Malformed
-            If the cursor was not made for this query.
+        NotFound, Gone, IntegrityError
+            As :meth:`read` does; ``Gone`` if this is the version that says that it was deleted.
         """
-        aad = _cursor_aad(query)
-        after, total = self._open_cursor(query.cursor, aad) if query.cursor else (None, None)
-        keys = matching_keys(query, self._term)
-        with self._database.read() as connection:
-            if query.total and not query.cursor:
-                total = connection.execute(select(func.count()).select_from(keys.subquery())).scalar_one()
-            if query.count == 0:
-                return Page((), total, "")
-            found = connection.execute(page_keys(query, keys, after)).all()
-            matches = self._fetch(connection, query.type, [logical_id for _, logical_id in found[: query.count]])
-        more = len(found) > query.count
-        cursor = self._seal_cursor([*found[query.count - 1], total], aad) if more else ""
-        return Page(matches, total, cursor)
+        number = int(version) if version.isascii() and version.isdecimal() and len(version) < 10 else 0
+        held = self._seen(connection, type_name, logical_id, reach)
+        if held.version == number:
+            return _visible(held, reach)
+        key = {"type": type_name, "id": logical_id, "version": number}
+        row = connection.execute(_VERSION, key).mappings().one_or_none()
+        return _visible(None if row is None else open_stored(row, self._sealer), reach)
 
-    def _held(self, connection: Connection, type_name: str, logical_id: str) -> RowMapping | None:
-        statement = select(resources).where(resources.c.type == type_name, resources.c.id == logical_id)
-        return connection.execute(statement).mappings().one_or_none()
+    def history(
+        self, connection: Connection, query: HistoryQuery, reach: Reach = EVERYTHING
+    ) -> tuple[list[Stored], Position | None]:
+        """Return one page of versions, the latest first, and where it ends when there are more.
 
-    def _retire(self, connection: Connection, held: RowMapping, before: Resource) -> None:
-        """Move a version to the history, and take it out of the index: its own text says where it stands there."""
-        kept = {name: held[name] for name in ("type", "id", "version", "updated_at", "patient", "restricted", "sealed")}
-        connection.execute(history.insert(), kept | {"method": "PUT"})
-        connection.execute(delete(resources).where(resources.c.type == held["type"], resources.c.id == held["id"]))
-        keys = [{f"of_{name}": row[name] for name in _TOKEN_KEY} for row in self._rows(before)]
-        connection.execute(
-            delete(tokens).where(*(tokens.c[name] == bindparam(f"of_{name}") for name in _TOKEN_KEY)), keys
-        )
+        Raises
+        ------
+        NotFound
+            If one resource is asked for, and it is not there or out of reach.
+        IntegrityError
+            If a text is not what was written.
+        """
+        if query.id:
+            self._seen(connection, query.type, query.id, reach)
+        return history_page(connection, self._sealer, query, reach)
 
-    def _insert(self, connection: Connection, stamped: Resource, version: int) -> None:
-        rows = self._rows(stamped)
-        type_name, logical_id = stamped["resourceType"], stamped["id"]
-        row = {
-            "type": type_name,
-            "id": logical_id,
-            "version": version,
-            "patient": patient_of(stamped),
-            "date_at": rows[0]["date_at"],
-            "updated_at": parse_span(stamped["meta"]["lastUpdated"])[0],
-            "deleted": False,
-            "restricted": False,
-            "sealed": self._sealer.seal(fhir.dumps(stamped).encode(), _aad(type_name, logical_id, version)),
+    def compartment(self, connection: Connection, wanted: Compartment) -> Iterator[Stored]:
+        """Yield what belongs to a patient, but for the Patient itself; who may see it is for the caller to ask.
+
+        Raises
+        ------
+        IntegrityError
+            If a text is not what was written.
+        """
+        return members(connection, self._sealer, wanted)
+
+    def snapshot(self, connection: Connection, wanted: Snapshot) -> Iterator[tuple[str, Stored | None]]:
+        """Yield the id of each resource with the version that held at one moment; None when there was none yet.
+
+        Raises
+        ------
+        IntegrityError
+            If a text is not what was written.
+        """
+        return versions_at(connection, self._sealer, wanted)
+
+    def _seen(self, connection: Connection, type_name: str, logical_id: str, reach: Reach) -> Stored:
+        """Return the current version, deleted or not, when it is within reach."""
+        held = self.held(connection, type_name, logical_id)
+        if held is None or not within(reach, held):
+            raise NotFound("there is no such resource")
+        return held
+
+    def current(self, connection: Connection, type_name: str, logical_id: str) -> Stored | None:
+        """Return the current version as a transaction sees it, or None when there is none or it is deleted."""
+        held = self.held(connection, type_name, logical_id)
+        return None if held is None or held.deleted else held
+
+    def held(self, connection: Connection, type_name: str, logical_id: str) -> Stored | None:
+        """Return the current version as a transaction sees it, also one that says that the resource is deleted."""
+        if not _LOGICAL_ID.fullmatch(logical_id):
+            return None
+        row = connection.execute(_CURRENT, {"type": type_name, "id": logical_id}).mappings().one_or_none()
+        return None if row is None else open_stored(row, self._sealer)
+
+    def missing(self, connection: Connection, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return which of these, each a type and an id, are not there (or not any more)."""
+        return {
+            (type_name, logical_id)
+            for type_name, logical_id in set(wanted)
+            if connection.execute(_THERE, {"type": type_name, "id": logical_id}).first() is None
         }
-        connection.execute(resources.insert(), row)
-        connection.execute(tokens.insert(), rows)
 
-    def _rows(self, stamped: Resource) -> list[dict[str, Any]]:
-        """Return the rows of the index for one version; never none, for each has an id."""
-        terms, spans = index_of(stamped)
-        main = SEARCHABLE[stamped["resourceType"]].date
-        date_at = next((s.low for s in spans if s.parameter == main), NO_DATE)
-        place = {"type": stamped["resourceType"], "date_at": date_at, "id": stamped["id"], "low": None, "high": None}
-        return [
-            *(place | {"parameter": t.parameter, "value": self._term(t.parameter, t.parts)} for t in terms),
-            *(place | {"parameter": s.parameter, "value": SPAN, "low": s.low, "high": s.high} for s in spans),
-        ]
+    def referring(self, connection: Connection, type_name: str, logical_id: str) -> tuple[str, str] | None:
+        """Return type and id of a resource that points to this one by a search parameter, or None.
 
-    def _fetch(self, connection: Connection, type_name: str, ids: list[str]) -> tuple[Stored, ...]:
-        statement = select(resources).where(resources.c.type == type_name, resources.c.id.in_(ids))
-        rows = {row["id"]: row for row in connection.execute(statement).mappings()} if ids else {}
-        return tuple(self._open(rows[logical_id]) for logical_id in ids)
+        Provenance does not count: it tells of what has been, and outlives it.
+        """
+        key = {"target": f"{type_name}/{logical_id}", "type": type_name, "id": logical_id}
+        row = connection.execute(_REFERRING, key).first()
+        return None if row is None else (row.type, row.id)
 
-    def _term(self, parameter: str, parts: tuple[str, ...]) -> bytes:
-        return self._index("resource", parameter, *parts)
+    def _next(self, held: Stored | None) -> tuple[int, float]:
+        return 1 if held is None else held.version + 1, round(self._clock(), 3)
 
-    def _open(self, row: RowMapping) -> Stored:
-        aad = _aad(row["type"], row["id"], row["version"])
-        text = self._sealer.open(row["sealed"], aad).decode()
-        return Stored(row["type"], row["id"], row["version"], row["updated_at"], row["patient"], text)
+    def _retire(self, connection: Connection, held: Stored) -> None:
+        """Copy the current version to the history, and take it out of the index."""
+        connection.execute(_RETIRE, {"type": held.type, "id": held.id})
+        if not held.deleted:
+            self._index.remove(connection, fhir.loads(held.text))
 
-    def _seal_cursor(self, position: list[Any], aad: bytes) -> str:
-        sealed = self._sealer.seal(json.dumps(position).encode(), aad)
-        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+    def _write(self, connection: Connection, stored: Stored, index: Mapping[str, Any], *, new: bool) -> None:
+        key = {"type": stored.type, "id": stored.id}
+        row = {
+            "version": stored.version,
+            "patient": stored.patient,
+            "date_at": index["date_at"],
+            "present": index["present"],
+            "updated_at": stored.updated_at,
+            "method": stored.method,
+            "deleted": stored.deleted,
+            "restricted": stored.restricted,
+            "sealed": self._sealer.seal(stored.text.encode(), binding(stored.type, stored.id, stored.version)),
+        }
+        if new:
+            connection.execute(_ADD, key | row)
+        else:
+            connection.execute(_REPLACE, row | {f"of_{name}": value for name, value in key.items()})
 
-    def _open_cursor(self, cursor: str, aad: bytes) -> tuple[tuple[float, str], int | None]:
-        try:
-            sealed = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-            key, last_id, total = json.loads(self._sealer.open(sealed, aad))
-        except (ValueError, IntegrityError):
-            raise Malformed("the cursor does not belong to this search") from None
-        return (key, last_id), total
+
+_CURRENT: Final = select(resources).where(resources.c.type == bindparam("type"), resources.c.id == bindparam("id"))
+_THERE: Final = select(resources.c.version).where(
+    resources.c.type == bindparam("type"), resources.c.id == bindparam("id"), ~resources.c.deleted
+)
+_ADD: Final = resources.insert()
+_VERSION: Final = select(history).where(
+    history.c.type == bindparam("type"), history.c.id == bindparam("id"), history.c.version == bindparam("version")
+)
+_KEPT: Final = tuple(column.name for column in history.c)
+_RETIRE: Final = history.insert().from_select(
+    _KEPT,
+    select(*(resources.c[name] for name in _KEPT)).where(
+        resources.c.type == bindparam("type"), resources.c.id == bindparam("id")
+    ),
+)
+_REPLACE: Final = resources.update().where(
+    resources.c.type == bindparam("of_type"), resources.c.id == bindparam("of_id")
+)
+_REFERRING: Final = (
+    select(references.c.type, references.c.id)
+    .where(
+        references.c.target == bindparam("target"),
+        references.c.type != "Provenance",
+        or_(references.c.type != bindparam("type"), references.c.id != bindparam("id")),
+    )
+    .limit(1)
+)
+
+
+def _visible(stored: Stored | None, reach: Reach) -> Stored:
+    if stored is None or not within(reach, stored):
+        raise NotFound("there is no such resource")
+    if stored.deleted:
+        raise Gone("the resource has been deleted")
+    return stored
 
 
 def _stamped(resource: Resource, version: int, updated_at: float) -> Resource:
@@ -258,11 +318,3 @@ def _content(resource: Resource) -> str:
     """Return what makes two versions the same: all but the stamps."""
     meta = {k: v for k, v in resource.get("meta", {}).items() if k not in ("versionId", "lastUpdated")}
     return fhir.dumps(dict(sorted((resource | {"meta": meta}).items())))
-
-
-def _aad(type_name: str, logical_id: str, version: int) -> bytes:
-    return f"{type_name}/{logical_id}/{version}".encode()
-
-
-def _cursor_aad(query: Query) -> bytes:
-    return b"cursor:" + hashlib.sha256(json.dumps([query.type, query.understood]).encode()).digest()

@@ -1,7 +1,9 @@
 """Audit records and their form as FHIR AuditEvents."""
 
+import base64
+import dataclasses
 import json
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -80,14 +82,15 @@ def test_a_read_by_a_client_reads_as_basic_audit() -> None:
     assert resource["subtype"][0]["code"] == "read"
     client, server = resource["agent"]
     assert client["requestor"] is True
-    assert client["type"]["coding"][0]["code"] == "110153"
+    assert client["type"]["coding"][0]["code"] == "110152", "what is read goes to the client"
     assert client["who"]["identifier"] == {"system": "urn:osler:client", "value": "app-1"}
     assert client["network"] == {"address": "192.0.2.7", "type": "2"}
     assert server["requestor"] is False
-    assert server["type"]["coding"][0]["code"] == "110152"
+    assert server["type"]["coding"][0]["code"] == "110153"
+    assert "profile" not in resource["meta"], "it failed"
     assert resource["source"]["observer"]["display"] == "General Hospital"
     patient, *things, detail = resource["entity"]
-    assert patient["what"]["identifier"]["value"] == "OSL-AAAAAAAAAAAA"
+    assert patient["what"] == {"reference": "Patient/OSL-AAAAAAAAAAAA"}
     assert (patient["type"]["code"], patient["role"]["code"]) == ("1", "1")
     assert [thing["what"] for thing in things] == [
         {"reference": "Observation/abc"},
@@ -108,6 +111,97 @@ def test_every_event_keeps_to_the_definitions_of_r4(event: str, kind: AgentKind)
         detail={"count": 1},
     )
     assert validate(to_fhir(record, seq=1, recorded_at=AT)) == []
+    told = dataclasses.replace(record, recipient=Agent("pacs", "peer", "pacs.example:104"), purpose="BTG")
+    assert validate(to_fhir(told, seq=1, recorded_at=AT, address="http://hub.example")) == []
+
+
+CLIENT, ANN = Agent("app-1", "client", "192.0.2.7"), Agent("ann", "person", "192.0.2.7", via="app-1")
+ONE = ("Observation/abc/_history/1",)
+QUERY = {"type": "Observation", "parameters": "patient,date", "matches": 2}
+PROFILES = [
+    # event, agent, entities, detail, profile, roles of client, server and person
+    ("resource-read", CLIENT, ONE, {}, "Read", ("110152", "110153", "")),
+    ("version-read", ANN, ONE, {}, "Read", ("110152", "110153", "IRCP")),
+    ("resource-created", ANN, ONE, {}, "Create", ("110153", "110152", "AUT")),
+    ("resource-updated", ANN, ONE, {}, "Update", ("110153", "110152", "AUT")),
+    ("resource-patched", CLIENT, ONE, {}, "Update", ("110153", "110152", "")),
+    ("resource-deleted", ANN, ONE, {}, "Delete", ("110150", "custodian", "AUT")),
+    ("resource-searched", ANN, (*ONE, "Patient/p/_history/1"), QUERY, "Query", ("110153", "110152", "IRCP")),
+    ("resource-searched", CLIENT, (), QUERY, "Query", ("110153", "110152", "")),
+]
+
+
+@pytest.mark.parametrize("patient", [None, "OSL-A"])
+@pytest.mark.parametrize(("event", "agent", "entities", "detail", "profile", "roles"), PROFILES)
+def test_an_entry_names_the_balp_profile_that_it_keeps_to(
+    event: str, agent: Agent, entities: Any, detail: Any, profile: str, roles: tuple[str, ...], patient: str | None
+) -> None:
+    record = AuditRecord(event, agent=agent, entities=entities, detail=detail, patient=patient)
+    resource = to_fhir(record, seq=1, recorded_at=AT, address="http://hub.example")
+    assert resource["meta"]["profile"] == [
+        f"https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.{'Patient' if patient else ''}{profile}"
+    ]
+    assert validate(resource) == []
+    by_role = {a["type"]["coding"][0]["code"]: a for a in resource["agent"]}
+    assert set(by_role) == set(roles) - {""}
+    client, server = by_role[roles[0]], by_role[roles[1]]
+    assert client["who"]["identifier"] == {"system": "urn:osler:client", "value": "app-1"}
+    assert client["network"] == {"address": "192.0.2.7", "type": "2"}
+    assert server["network"] == {"address": "http://hub.example", "type": "5"}
+    if roles[2]:
+        person = by_role[roles[2]]
+        assert (person["name"], person["requestor"], "network" in person) == ("ann", True, False)
+    kinds = [e["type"]["code"] for e in resource["entity"]]
+    assert kinds.count("2") == 1, "one thing, or the query"
+    assert kinds.count("1") == (patient is not None)
+    if detail:
+        query = next(e for e in resource["entity"] if e["role"]["code"] == "24")
+        assert base64.b64decode(query["query"]) == b"Observation?patient&date"
+        assert "what" not in query
+        assert "detail" not in query
+
+
+@pytest.mark.parametrize(
+    ("changes", "address"),
+    [
+        ({"outcome": 4}, "http://hub.example"),
+        ({}, ""),
+        ({"agent": Agent("ann", "person", "192.0.2.7")}, "http://hub.example"),
+        ({"agent": Agent("app-1", "client")}, "http://hub.example"),
+        ({"entities": ()}, "http://hub.example"),
+        ({"entities": (*ONE, *ONE)}, "http://hub.example"),
+        ({"event": "history-read"}, "http://hub.example"),
+        ({"event": "resource-searched", "detail": {"type": "Patient", "for": "launch"}}, "http://hub.example"),
+    ],
+)
+def test_an_entry_that_lacks_something_names_no_profile(changes: dict[str, Any], address: str) -> None:
+    record = AuditRecord("resource-read", agent=CLIENT, entities=ONE, patient="OSL-A")
+    resource = to_fhir(dataclasses.replace(record, **changes), seq=1, recorded_at=AT, address=address)
+    assert "profile" not in resource["meta"]
+
+
+def test_what_leaves_the_hub_reads_as_a_disclosure() -> None:
+    record = AuditRecord(
+        "result-disclosed",
+        agent=Agent("osler", "system"),
+        patient="OSL-A",
+        entities=("study:2.25.1", "sr:2.25.2"),
+        recipient=Agent("pacs", "peer", "192.0.2.9:104"),
+    )
+    resource = to_fhir(record, seq=1, recorded_at=AT, address="http://hub.example")
+    assert resource["meta"]["profile"][0].endswith("IHE.BasicAudit.PrivacyDisclosure.Source")
+    assert (resource["type"]["code"], resource["action"], resource["subtype"][0]["code"]) == ("110106", "R", "disclose")
+    source, recipient = resource["agent"]
+    assert source["type"]["coding"][0]["code"] == "110153"
+    assert source["who"] == resource["source"]["observer"]
+    assert source["network"]["address"] == "http://hub.example"
+    assert recipient["type"]["coding"][0]["code"] == "110152"
+    assert recipient["who"]["identifier"]["value"] == "pacs"
+    assert recipient["network"] == {"address": "192.0.2.9:104", "type": "2"}
+    assert validate(resource) == []
+
+    unknown = dataclasses.replace(record, recipient=Agent("pacs", "peer"))
+    assert "profile" not in to_fhir(unknown, seq=1, recorded_at=AT, address="http://hub.example")["meta"]
 
 
 @pytest.mark.parametrize(

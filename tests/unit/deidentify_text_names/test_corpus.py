@@ -44,7 +44,7 @@ def test_the_parts_share_no_template() -> None:
 
 def test_the_parts_share_no_listed_name() -> None:
     names = [
-        {word for note in notes(300, seed=3) for p in note.planted if p.category is Category.NAME
+        {word for note in notes(400, seed=3) for p in note.planted if p.category is Category.NAME
          for word in note.text[p.start : p.end].lower().replace(",", " ").split() if len(word) > 6}
         for notes in (training_notes, held_out_notes)
     ]  # fmt: skip

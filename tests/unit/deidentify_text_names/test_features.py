@@ -1,5 +1,6 @@
 """Windows around what may be a name: complete, apart, bounded."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,3 +51,27 @@ def test_a_word_with_a_clinical_meaning_is_none_after_a_title() -> None:
     tokens = Document("crohn dr. crohn thomas").tokens
     clinical = [Featurizer(lexicon).is_clinical(tokens, i) for i in range(len(tokens))]
     assert clinical == [True, False, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "distance"),
+    [
+        ("Crohn disease", "1"),
+        ("Crohn's disease", "3"),
+        ("Crohn-Thomas disease", "3"),
+        ("Crohn has disease", ""),
+        ("Crohn, disease", ""),
+    ],
+)
+def test_how_far_on_stands_what_an_eponym_names(text: str, distance: str) -> None:
+    lexicon = {"crohn": ("e",), "thomas": ("g0",), "has": ("w0",), "disease": ("m", "h")}
+    document = Document(text)
+    (row,) = Featurizer(lexicon).features(text, document.tokens, 0, 1, "M")
+    assert f"hXxe{distance}" in row
+
+
+def test_what_no_space_parts_is_told() -> None:
+    text = "S/p Crohn"
+    tokens = Document(text).tokens
+    rows = Featurizer(_LEXICON).features(text, tokens, 0, len(tokens), "M")
+    assert [next((f for f in row if f[0] in "<>"), None) for row in rows] == [">X\n/", "<>/", "<x/", None]

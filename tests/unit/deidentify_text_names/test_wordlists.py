@@ -2,11 +2,11 @@
 
 import pytest
 
-from osler.deidentify.text.en.wordlists import load_lexicon
+from osler.deidentify.text.en.wordlists import Lexicon, load_lexicon
 
 
 @pytest.fixture(scope="module")
-def lexicon() -> dict[str, tuple[str, ...]]:
+def lexicon() -> Lexicon:
     return load_lexicon()
 
 
@@ -27,11 +27,11 @@ def lexicon() -> dict[str, tuple[str, ...]]:
         ("hctz", "a"),
     ],
 )
-def test_a_word_has_its_code(lexicon: dict[str, tuple[str, ...]], word: str, code: str) -> None:
+def test_a_word_has_its_code(lexicon: Lexicon, word: str, code: str) -> None:
     assert code in lexicon[word]
 
 
-def test_it_covers_many_names_and_only_lower_case(lexicon: dict[str, tuple[str, ...]]) -> None:
+def test_it_covers_many_names_and_only_lower_case(lexicon: Lexicon) -> None:
     surnames = sum(any(code[0] == "s" for code in codes) for codes in lexicon.values())
     assert surnames > 150_000
     assert all(word == word.lower() for word in lexicon)

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +10,18 @@ from osler.config import Config, Destination
 from osler.domain.events import Delivery, Recorded
 from osler.domain.states import DeliveryState
 from osler.errors import IntegrityError, NotFound, StorageBusy
+from osler.ingest.mllp import MllpListener
 from osler.models.cxr.pixels import read_grey
 from osler.publish import overlay
 from osler.publish.alert import Alert
 from osler.publish.delivery import Means, Publisher
+from osler.publish.fhir import report_id as report_of
 from osler.publish.ids import logical_id
-from osler.publish.outbox import Entry, Listed, Outbox
+from osler.publish.outbox import Entry, Listed, Outbox, send_anew
 from osler.publish.reidentify import Reidentifier
-from osler.storage.resources import ResourceStore
+from osler.standards import fhir
+from osler.standards.hl7v2 import parse
+from osler.storage.resources import ResourceStore, Stored
 from osler.storage.tables import alert, study
 from osler.testing import FakeClock
 from osler.testing.ledger import Ledger
@@ -94,6 +98,8 @@ def site(tmp_path: Path, ledger: Ledger, make_config: Callable[..., Config]) -> 
         outbox=outbox,
         reidentifier=Reidentifier(ledger.database, ledger, ledger.identified.get),
         put=resources.put,
+        held=lambda connection, kind, logical_id: _opened(resources.current(connection, kind, logical_id)),
+        lookup=ledger.lookup,
         heatmap=ledger.deidentified.get,
         render=read_grey,
         card=lambda model: None,
@@ -103,6 +109,10 @@ def site(tmp_path: Path, ledger: Ledger, make_config: Callable[..., Config]) -> 
     yield Site(ledger, publisher, outbox, resources, notes, clock, pacs, pager, statuses, config)
     pacs.stop()
     pager.stop()
+
+
+def _opened(stored: Stored | None) -> dict | None:
+    return None if stored is None else fhir.loads(stored.text)
 
 
 @pytest.fixture
@@ -123,6 +133,18 @@ def test_everything_reaches_its_place(site: Site, recorded: Recorded) -> None:
     assert message.body["report"] == site.row("fhir").reference
     assert sorted(site.notes.said) == [("delivered", kind) for kind in ("alert", "fhir", "sc", "sr")]
     assert site.publisher.step() is False
+
+
+def test_what_a_person_has_confirmed_no_model_takes_back(site: Site, recorded: Recorded) -> None:
+    report_id = report_of(recorded.inference)
+    confirmed = {"resourceType": "DiagnosticReport", "id": report_id, "status": "final", "code": {"text": "x"}}
+    site.ledger.database.write(lambda c: site.resources.put(c, confirmed))
+
+    site.run("fhir")
+
+    assert site.row("fhir").state is DeliveryState.DELIVERED
+    assert "a person has confirmed" in str(site.row("fhir").reason)
+    assert '"status":"final"' in site.resources.read("DiagnosticReport", report_id).text
 
 
 def test_a_busy_pacs_holds_up_nothing_else(site: Site, recorded: Recorded) -> None:
@@ -316,3 +338,66 @@ class TestAlert:
 def _patient(site: Site) -> str:
     with site.ledger.database.read() as connection:
         return str(connection.execute(select(study.c.patient)).scalar_one())
+
+
+class TestMessages:
+    """Results as HL7 v2: in order, and again when a person has changed what they are."""
+
+    @pytest.fixture
+    def emr(self) -> Iterator[MllpListener]:
+        self.received: list[bytes] = []
+        self.codes = ["AA"]
+
+        def answer(message: bytes, address: str) -> bytes:
+            self.received.append(message)
+            code = self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
+            control_id = parse(message).segments[0].field(10)
+            return f"MSH|^~\\&|E|H|O|R|2026||ACK|1|P|2.5.1\rMSA|{code}|{control_id}\r".encode()
+
+        listener = MllpListener(answer, address=("127.0.0.1", 0), allowed=("127.0.0.1",))
+        listener.start()
+        yield listener
+        listener.stop()
+
+    def plan(self, site: Site, emr: MllpListener, record: Callable[..., Recorded]) -> Recorded:
+        destination = Destination("emr", "hl7v2", address=f"127.0.0.1:{emr.port}", application="EMR")
+        site.config = replace(site.config, destinations=(destination,))
+        site.publisher._config = site.config
+        return record(radiograph(), config=site.config, now=site.clock.now)
+
+    def letters(self) -> list[str]:
+        return [next(s for s in parse(m).segments if s.name == "OBX").field(11) for m in self.received]
+
+    def test_a_result_and_its_confirmation_arrive_in_order(
+        self, site: Site, emr: MllpListener, record: Callable[..., Recorded]
+    ) -> None:
+        recorded = self.plan(site, emr, record)
+        self.codes = ["AR", "AA"]  # the first attempt is put off
+        site.run()
+        assert site.row("oru").state is DeliveryState.PENDING
+        report = f"DiagnosticReport/{report_of(recorded.inference)}"
+        held = fhir.loads(site.resources.read(*report.split("/")).text)
+        site.ledger.database.write(lambda c: site.resources.put(c, held | {"status": "final"}))
+        assert site.ledger.database.write(lambda c: send_anew(c, report, 2, now=site.clock.now)) == 1
+        assert site.ledger.database.write(lambda c: send_anew(c, report, 2, now=site.clock.now)) == 0
+
+        site.run()
+        assert len(self.received) == 1, "the later one must not overtake"
+        site.clock.advance(60.0)
+        site.run()
+
+        assert [r.state for r in site.outbox.entries() if r.kind == "oru"] == [DeliveryState.DELIVERED] * 2
+        assert self.letters() == ["P", "F", "F"]
+
+    def test_a_message_at_fault_waits_for_a_person(
+        self, site: Site, emr: MllpListener, record: Callable[..., Recorded]
+    ) -> None:
+        self.plan(site, emr, record)
+        self.codes = ["AE"]
+
+        site.run()
+
+        assert (site.row("oru").state, site.row("oru").reason) == (
+            DeliveryState.FAILED,
+            "the HL7 v2 receiver answered AE",
+        )

@@ -55,7 +55,10 @@ class Document:
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
         """Words and single punctuation marks of the shadow, in order."""
-        return tuple(Token(m[0], m.start(), m.end()) for m in _TOKEN.finditer(self.shadow.text))
+        text = self.shadow.text
+        starts = [match.start() for match in _TOKEN.finditer(text)]
+        words = zip(_TOKEN.findall(text), starts, strict=True)
+        return tuple([Token(word, start, start + len(word)) for word, start in words])
 
 
 class Recogniser(Protocol):

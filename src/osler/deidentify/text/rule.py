@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from osler.deidentify.text.anchors import beginnings, matches, threes
 from osler.deidentify.text.engine import Document
 from osler.deidentify.text.spans import Category, Span
 
@@ -47,10 +48,19 @@ class Rule:
 
 
 class RuleRecogniser:
-    """Runs a table of rules."""
+    """Runs a table of rules, each only where its pattern can begin."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = tuple((rule, re.compile(rule.pattern)) for rule in rules)
+        by_beginning: dict[str, list[int]] = {}
+        self._anywhere: list[int] = []
+        for number, (rule, _) in enumerate(self._rules):
+            begin = beginnings(rule.pattern)
+            if begin is None:
+                self._anywhere.append(number)
+            for each in begin or ():
+                by_beginning.setdefault(each, []).append(number)
+        self._by_beginning = {each: tuple(numbers) for each, numbers in by_beginning.items()}
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -62,15 +72,36 @@ class RuleRecogniser:
         shadow = document.shadow
         has_digit = _DIGIT.search(shadow.text) is not None
         has_capital = shadow.text != shadow.lower
-        for rule, pattern in self._rules:
+        starts = self._starts(shadow.lower)
+        for number in sorted([*starts, *self._anywhere]):
+            rule, pattern = self._rules[number]
             if (rule.digits and not has_digit) or (rule.cased and not rule.needs and not has_capital):
                 continue
             if rule.needs and not any(word in shadow.lower for word in rule.needs):
                 continue
-            group = "v" if "v" in pattern.groupindex else 0
-            for match in pattern.finditer(shadow.text if rule.cased else shadow.lower):
-                start, end = match.span(group)
-                if start < 0:
-                    start, end = match.span()
-                if end > start and (rule.check is None or rule.check(match)):
-                    yield Span(start, end, rule.category, rule.score, rule.name)
+            text = shadow.text if rule.cased else shadow.lower
+            places = starts.get(number)
+            found = pattern.finditer(text) if places is None else matches(pattern, text, places)
+            if found:
+                yield from _spans(rule, found)
+
+    def _starts(self, lower: str) -> dict[int, list[int]]:
+        """Return for each rule the places where it may match, in order; rules that may match anywhere are absent."""
+        starts: dict[int, list[int]] = {}
+        for at, three in enumerate(threes(lower)):
+            for number in self._by_beginning.get(three, ()):
+                if number in starts:
+                    starts[number].append(at)
+                else:
+                    starts[number] = [at]
+        return starts
+
+
+def _spans(rule: Rule, found: Iterable[re.Match[str]]) -> Iterator[Span]:
+    group = "v" if "(?P<v>" in rule.pattern else 0
+    for match in found:
+        start, end = match.span(group)
+        if start < 0:
+            start, end = match.span()
+        if end > start and (rule.check is None or rule.check(match)):
+            yield Span(start, end, rule.category, rule.score, rule.name)

@@ -4,7 +4,18 @@ Times are seconds since the epoch, UTC, as double precision. No column holds a p
 identified is sealed (AES-256-GCM) or a keyed index (HMAC-SHA-256).
 """
 
-from osler.storage.tables.access import access_token, client, used_assertion, user
+from osler.storage.tables.access import (
+    access_grant,
+    access_token,
+    authorization_code,
+    client,
+    launch,
+    refresh_token,
+    signing_key,
+    used_assertion,
+)
+from osler.storage.tables.cds import cds_card, cds_feedback
+from osler.storage.tables.events import export, export_file, export_patient, notification, subscription
 from osler.storage.tables.flow import (
     alert,
     audit_event,
@@ -19,29 +30,59 @@ from osler.storage.tables.flow import (
     quarantine,
     study,
 )
-from osler.storage.tables.resources import resource, resource_history, resource_reference, resource_token
+from osler.storage.tables.messages import hl7_message, imaging_order, patient_merge
+from osler.storage.tables.people import broken_glass, recovery_code, session, sign_in_failure, user
+from osler.storage.tables.resources import (
+    resource,
+    resource_history,
+    resource_index,
+    resource_reference,
+    resource_span,
+    resource_token,
+)
 from osler.storage.tables.schema import metadata
 
 __all__ = [
+    "access_grant",
     "access_token",
     "alert",
     "audit_event",
     "audit_head",
+    "authorization_code",
+    "broken_glass",
+    "cds_card",
+    "cds_feedback",
     "client",
     "data_key",
     "document",
+    "export",
+    "export_file",
+    "export_patient",
+    "hl7_message",
+    "imaging_order",
     "inference",
     "instance",
     "job",
+    "launch",
     "metadata",
+    "notification",
     "outbox",
+    "patient_merge",
     "pseudonym",
     "quarantine",
+    "recovery_code",
+    "refresh_token",
     "resource",
     "resource_history",
+    "resource_index",
     "resource_reference",
+    "resource_span",
     "resource_token",
+    "session",
+    "sign_in_failure",
+    "signing_key",
     "study",
+    "subscription",
     "used_assertion",
     "user",
 ]

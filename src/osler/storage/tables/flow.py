@@ -62,8 +62,10 @@ audit_event = Table(
     Column("body", Text, nullable=False),  # canonical JSON, a FHIR AuditEvent
     Column("previous", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
-    Index("ix_audit_event_patient", "patient", "seq"),
     Index("ix_audit_event_recorded_at", "recorded_at"),
+    Index("ix_audit_event_patient", "patient", "recorded_at"),
+    Index("ix_audit_event_agent", "agent", "recorded_at"),
+    Index("ix_audit_event_kind", "kind", "recorded_at"),
 )
 
 audit_head = Table(

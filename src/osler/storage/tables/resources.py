@@ -1,6 +1,6 @@
 """FHIR resources, their history, and the index by which they are found."""
 
-from sqlalchemy import Boolean, Column, Double, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, Table, Text
 
 from osler.storage.tables.schema import metadata
 
@@ -13,12 +13,14 @@ resource = Table(
     Column("patient", Text),  # logical id of the Patient it is about: a pseudonym
     Column("date_at", Double, nullable=False),  # by which pages are sorted
     Column("updated_at", Double, nullable=False),
+    Column("method", Text, nullable=False),  # POST, PUT, PATCH or DELETE: how this version came to be
     Column("deleted", Boolean, nullable=False),
     Column("restricted", Boolean, nullable=False),  # meta.security has R or V
+    Column("present", BigInteger, nullable=False),  # bits of the search parameters that it has a value for
     Column("sealed", LargeBinary, nullable=False),  # the resource as JSON text; that before when it is deleted
     Index("ix_resource_date_at", "type", "date_at", "id"),
     Index("ix_resource_updated_at", "type", "updated_at", "id"),
-    Index("ix_resource_patient", "patient", "type", "date_at"),
+    Index("ix_resource_patient", "patient", "type", "date_at", "id"),
 )
 
 resource_history = Table(
@@ -29,7 +31,7 @@ resource_history = Table(
     Column("version", Integer, primary_key=True),
     Column("updated_at", Double, nullable=False),
     Column("patient", Text),
-    Column("method", Text, nullable=False),  # POST, PUT, PATCH or DELETE: how this version came to be
+    Column("method", Text, nullable=False),
     Column("restricted", Boolean, nullable=False),
     Column("sealed", LargeBinary, nullable=False),  # as it was in resource
     Index("ix_resource_history_updated_at", "type", "updated_at", "id", "version"),
@@ -41,11 +43,23 @@ resource_token = Table(
     metadata,
     Column("type", Text, primary_key=True),
     Column("parameter", Text, primary_key=True),
-    Column("value", LargeBinary, primary_key=True),  # keyed index of the term; empty for a date
+    Column("value", LargeBinary, primary_key=True),  # keyed index of the term
     Column("date_at", Double, primary_key=True),
     Column("id", Text, primary_key=True),
-    Column("low", Double),  # for dates: seconds since the epoch
-    Column("high", Double),
+    sqlite_with_rowid=False,
+)
+
+resource_span = Table(
+    "resource_span",
+    metadata,
+    Column("type", Text, primary_key=True),
+    Column("parameter", Text, primary_key=True),
+    Column("value", LargeBinary, primary_key=True),  # keyed index of the unit; empty for dates and bare numbers
+    Column("date_at", Double, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("low", Double, primary_key=True),  # dates: seconds since the epoch
+    Column("high", Double, primary_key=True),
+    Index("ix_resource_span_low", "type", "parameter", "value", "low", "high"),
     sqlite_with_rowid=False,
 )
 
@@ -60,4 +74,11 @@ resource_reference = Table(
     Column("id", Text, primary_key=True),
     Index("ix_resource_reference_target", "target"),
     sqlite_with_rowid=False,
+)
+
+resource_index = Table(
+    "resource_index",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("version", Text, nullable=False),  # the rules that the index was built by
 )

@@ -5,9 +5,13 @@ import re
 import pytest
 
 from osler.errors import Malformed
+from osler.standards.fhir_conditions import Chain, Condition, Every, Has, Present, Range, Text
+from osler.standards.fhir_dates import ALWAYS, NO_DATE
 from osler.standards.fhir_definitions import definitions
-from osler.standards.fhir_query import DateCondition, DateRange, Query, TermCondition, parse_query
-from osler.standards.fhir_search import ALWAYS, NO_DATE, SEARCHABLE, Span, index_of, patient_of
+from osler.standards.fhir_index import Link, Span, Term, index_of, patient_of, values_at
+from osler.standards.fhir_query import Query, parse_query
+from osler.standards.fhir_result import Include, Sort
+from osler.standards.fhir_search import SEARCHABLE
 
 OBSERVATION = {
     "resourceType": "Observation",
@@ -22,31 +26,43 @@ OBSERVATION = {
 
 
 def terms(resource: dict, parameter: str) -> set[tuple[str, ...]]:
-    return {t.parts for t in index_of(resource)[0] if t.parameter == parameter}
+    return {t.parts for t in index_of(resource).terms if t.parameter == parameter}
+
+
+def links(resource: dict, parameter: str) -> set[str]:
+    return {link.target for link in index_of(resource).links if link.parameter == parameter}
+
+
+def has(resource: dict, parameter: str) -> bool:
+    bit = SEARCHABLE[resource["resourceType"]].parameters[parameter].bit
+    return bool(index_of(resource).present >> bit & 1)
 
 
 @pytest.mark.parametrize("type_name", sorted(SEARCHABLE))
-def test_each_parameter_reads_an_element_that_r4_defines(type_name: str) -> None:
-    elements = definitions().types[type_name]
-    choices = {e.choice for e in elements.values()}
-    for parameter in SEARCHABLE[type_name].parameters.values():
-        first, *_ = parameter.path.split(".")
-        assert first in elements or first.removesuffix("[x]") in choices, parameter
+def test_each_parameter_reads_elements_that_r4_defines(type_name: str) -> None:
+    searchable = SEARCHABLE[type_name]
+    for parameter in searchable.parameters.values():
         assert parameter.url.startswith("http://hl7.org/fhir/SearchParameter/")
-        reached = [e for name, e in elements.items() if name == first or e.choice == first.removesuffix("[x]")]
-        if parameter.kind == "reference":
-            assert {e.type for e in reached} == {"Reference"}
-            assert all(set(parameter.targets) <= (e.targets or set(parameter.targets)) for e in reached)
-        elif parameter.kind == "date" and first != "meta":
-            assert {e.type for e in reached} <= {"dateTime", "instant", "Period", "Timing"}
-            assert all(e.maximum == 1 for e in reached), "a date parameter reads one value"
-        elif parameter.concept:
-            assert {e.type for e in reached} == {"CodeableConcept"}
-    assert SEARCHABLE[type_name].date in {"", *SEARCHABLE[type_name].parameters}
+        assert parameter.paths or parameter.kind == "composite"
+        assert parameter.bit < 63, "it must fit in the resource's row"
+        for path in parameter.paths:
+            owner = type_name
+            for step in path.steps:
+                if owner == type_name and step.name in ("meta", "id"):
+                    element = definitions().types["Meta" if step.name == "meta" else type_name].get(step.name)
+                    owner = "Meta"
+                    continue
+                element = definitions().types[owner][step.name]
+                owner = element.type
+            if path.type == "Reference":
+                assert element.targets is None or set(parameter.targets) <= element.targets | {"Patient"}
+        for name in parameter.stored:
+            assert name == parameter.name or searchable.parameters[name].stored == (name,)
+    assert searchable.date in {"", *searchable.parameters}
+    assert len({p.bit for p in searchable.parameters.values()}) == len(searchable.parameters)
 
 
 def test_tokens_are_found_in_the_three_ways_to_ask() -> None:
-    assert terms(OBSERVATION, "_id") == {("code", "o1"), ("both", "", "o1")}
     assert terms(OBSERVATION, "identifier") == {
         ("code", "X1"),
         ("both", "urn:a", "X1"),
@@ -54,7 +70,7 @@ def test_tokens_are_found_in_the_three_ways_to_ask() -> None:
         ("code", "Y"),
         ("both", "", "Y"),
     }
-    assert ("both", "http://hl7.org/fhir/observation-status", "final") in terms(OBSERVATION, "status")
+    assert terms(OBSERVATION, "status") == {("code", "final")}
     assert terms(OBSERVATION, "code") == {
         ("code", "718-7"),
         ("both", "http://loinc.org", "718-7"),
@@ -65,23 +81,54 @@ def test_tokens_are_found_in_the_three_ways_to_ask() -> None:
 
 
 def test_references_lose_their_version_and_respect_their_targets() -> None:
-    assert terms(OBSERVATION, "patient") == {("Patient/p1",)}
-    assert terms(OBSERVATION, "subject") == {("Patient/p1",)}
-    assert terms(OBSERVATION | {"subject": {"reference": "Device/d"}}, "patient") == set()
-    assert terms(OBSERVATION | {"subject": {"reference": "#here"}}, "subject") == set()
+    assert links(OBSERVATION, "subject") == {"Patient/p1"}
+    assert links(OBSERVATION, "patient") == set(), "the rows of subject serve for it"
+    assert has(OBSERVATION, "patient")
+    assert not has(OBSERVATION | {"subject": {"reference": "Device/d"}}, "patient")
+    assert links(OBSERVATION | {"subject": {"reference": "#here"}}, "subject") == set()
 
 
 def test_dates_are_spans() -> None:
     def date(**effective: object) -> list[Span]:
         changed = {k: v for k, v in OBSERVATION.items() if k != "effectiveDateTime"} | effective
-        return [s for s in index_of(changed)[1] if s.parameter == "date"]
+        return [s for s in index_of(changed).spans if s.parameter == "date"]
 
-    assert Span("_lastUpdated", 9.0, 9.001) in index_of(OBSERVATION)[1]
     assert date(effectiveDateTime="1970-01-02") == [Span("date", 86400.0, 172800.0)]
     assert date(effectivePeriod={"start": "1970-01-02"}) == [Span("date", 86400.0, ALWAYS)]
     assert date(effectivePeriod={"end": "1970-01-01"}) == [Span("date", NO_DATE, 86400.0)]
     assert date(effectiveTiming={"event": ["1970-01-03", "1970-01-01"]}) == [Span("date", 0.0, 259200.0)]
+    assert date(effectiveTiming={"event": [None, "1970-01-01"]}) == [Span("date", 0.0, 86400.0)]
+    assert date(effectiveTiming={"repeat": {"boundsPeriod": {"start": "1970-01-02"}}}) == [
+        Span("date", 86400.0, ALWAYS)
+    ]
     assert date() == []
+
+
+def test_a_primitive_that_has_only_extensions_is_found_by_nothing() -> None:
+    masked = {
+        "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}]
+    }
+    patient = {
+        "resourceType": "Patient",
+        "id": "p1",
+        "meta": {"lastUpdated": "1970-01-01T00:00:09.000Z"},
+        "name": [{"given": [None, "Ann"], "_given": [masked, None]}],
+        "address": [{"line": [None], "_line": [masked]}],
+        "_birthDate": masked,
+    }
+
+    assert {parts for parts in terms(patient, "given") if parts[0] == "exact"} == {("exact", "Ann")}
+    assert terms(patient, "address") == set()
+    assert has(patient, "given")
+    assert not has(patient, "address")
+    assert not has(patient, "birthdate")
+
+
+def test_paths_filter_and_pass_lists() -> None:
+    phone = SEARCHABLE["Patient"].parameters["phone"].paths[0]
+    node = {"telecom": [{"system": "phone", "value": "1"}, {"system": "fax", "value": "2"}, {"value": "3"}]}
+
+    assert list(values_at(node, phone.steps)) == [{"system": "phone", "value": "1"}]
 
 
 @pytest.mark.parametrize(
@@ -91,8 +138,20 @@ def test_dates_are_spans() -> None:
         ({"resourceType": "Patient", "id": "p2"}, "p2"),
         (OBSERVATION | {"subject": {"reference": "https://elsewhere/Patient/p1"}}, None),
         (OBSERVATION | {"subject": {"display": "nobody"}}, None),
+        (OBSERVATION | {"subject": {"reference": "Group/g"}, "performer": [{"reference": "Patient/p4"}]}, "p4"),
+        (OBSERVATION | {"performer": [{"reference": "Patient/p4"}]}, "p1"),
         ({"resourceType": "Device", "id": "d"}, None),
+        ({"resourceType": "Device", "id": "d", "patient": {"reference": "Patient/p5"}}, "p5"),
         ({"resourceType": "Provenance", "id": "v", "target": [{"reference": "Observation/o"}]}, None),
+        ({"resourceType": "Group", "id": "g", "member": [{"entity": {"reference": "Patient/p6"}}]}, "p6"),
+        (
+            {
+                "resourceType": "Group",
+                "id": "g",
+                "member": [{"entity": {"reference": "Patient/p6"}}, {"entity": {"reference": "Patient/p7"}}],
+            },
+            None,
+        ),
     ],
 )
 def test_the_patient_of_a_resource_is_one_of_ours(resource: dict, patient: str | None) -> None:
@@ -103,62 +162,92 @@ def parsed(*pairs: tuple[str, str], type_name: str = "Observation", strict: bool
     return parse_query(type_name, pairs, now=1000.0, base="http://here/fhir/R4", strict=strict)
 
 
+def test_a_value_asks_for_terms_links_and_ranges() -> None:
+    def asked(name: str, value: str, type_name: str = "Observation") -> tuple:
+        (condition,) = parsed((name, value), type_name=type_name).conditions
+        return condition.any_of
+
+    assert asked("_id", "a,b") == (Term("_id", ("code", "a")), Term("_id", ("code", "b")))
+    assert asked("identifier", r"a\,b\\") == (Term("identifier", ("code", "a,b\\")),)
+    assert asked("patient", "x") == (Link("subject", "Patient/x"),)
+    assert asked("subject", "x")[-1] == Link("subject", "Patient/x")
+    assert asked("patient", "Device/x") == ()
+    assert asked("date", "ge1970-01-01,1970-01-02T00:00:00 01:00") == (
+        Range("date", "ge", 0.0, 86400.0),
+        Range("date", "eq", 86400.0 - 3600, 86400.0 - 3599),
+    )
+    assert asked("date", "ap1970-01-01T00:00:00Z")[0].low == pytest.approx(-99.95)
+    assert asked("value-quantity", "lt5.40|u|c") == (
+        Range("value-quantity", "lt", 5.4, 5.4, ("both", "u", "c"), numeric=True),
+    )
+    assert asked("name", "Éva", "Patient") == (Term("name", ("starts", "eva")),)
+    assert asked("name:contains", "Évas", "Patient") == (Text("name", "evas", anywhere=True),)
+    assert asked("code-value-concept", "a$b") == (
+        Every((Term("code", ("code", "a")), Term("value-concept", ("code", "b")))),
+    )
+    assert asked("component-code-value-concept", "a$b") == (
+        Term("component-code-value-concept", ("code", "a", "$", "code", "b")),
+    )
+    inner = Condition("gender", (Term("gender", ("code", "male")),))
+    assert asked("patient.gender", "male") == (Chain("subject", "Patient", inner),)
+    status = Condition("status", (Term("status", ("code", "final")),))
+    assert asked("_has:Observation:patient:status", "final", "Patient") == (Has("Observation", "subject", status),)
+
+
+def test_missing_and_not_are_negations() -> None:
+    bit = SEARCHABLE["Observation"].parameters["code"].bit
+
+    assert parsed(("code:missing", "true")).conditions == (Condition("code", (Present(bit),), negated=True),)
+    assert parsed(("code:missing", "false")).conditions == (Condition("code", (Present(bit),)),)
+    assert parsed(("code:not", "x")).conditions[0].negated
+
+
 @pytest.mark.parametrize(
-    ("name", "value", "parts"),
+    ("text", "low", "high"),
     [
-        ("_id", "a,b", {("code", "a"), ("code", "b")}),
-        ("identifier", "urn:a|X", {("both", "urn:a", "X")}),
-        ("identifier", "|X", {("both", "", "X")}),
-        ("identifier", "urn:a|", {("system", "urn:a")}),
-        ("identifier", r"a\|b", {("code", "a|b")}),
-        ("identifier", r"a\,b", {("code", "a,b")}),
-        ("identifier", r"a\\,b", {("code", "a\\"), ("code", "b")}),
-        ("identifier", "MixedCase", {("code", "MixedCase")}),
-        ("code", "http://loinc.org|HB", {("both", "http://loinc.org", "hb")}),
-        ("patient", "p1", {("Patient/p1",)}),
-        ("patient", "Patient/p1", {("Patient/p1",)}),
-        ("patient", "http://here/fhir/R4/Patient/p1", {("Patient/p1",)}),
-        ("patient", "http://there/fhir/R4/Patient/p1", {("http://there/fhir/R4/Patient/p1",)}),
-        ("subject", "x", {("Patient/x",), ("Group/x",), ("Device/x",), ("Location/x",)}),
-        ("subject", "Patient/x/_history/2", {("Patient/x",)}),
+        ("100", 99.5, 100.5),
+        ("100.00", 99.995, 100.005),
+        ("1e2", 95.0, 105.0),
+        ("5.40e-3", 0.005395, 0.005405),
+        ("-2", -2.5, -1.5),
+        ("0", -0.5, 0.5),
+        ("gt100", 100.0, 100.0),
+        ("ap100", 90.0, 110.0),
     ],
 )
-def test_a_value_asks_for_these_terms(name: str, value: str, parts: set[tuple[str, ...]]) -> None:
-    query = parsed((name, value))
+def test_numbers_have_the_precision_that_they_are_written_with(text: str, low: float, high: float) -> None:
+    (condition,) = parsed(("probability", text), type_name="RiskAssessment").conditions
+    (wanted,) = condition.any_of
 
-    (condition,) = query.conditions
-    assert isinstance(condition, TermCondition)
-    assert set(condition.any_of) == parts
-    assert query.understood == ((name, value),)
-
-
-def test_prefixes_and_their_dates() -> None:
-    ((condition), *_) = parsed(("date", "ge1970-01-01,1970-01-02T00:00:00 01:00")).conditions
-
-    assert condition == DateCondition(
-        "date", (DateRange("ge", 0.0, 86400.0), DateRange("eq", 86400.0 - 3600, 86400.0 - 3599))
-    )
-    ((approximate), *_) = parsed(("date", "ap1970-01-01T00:00:00Z")).conditions
-    assert isinstance(approximate, DateCondition)
-    assert approximate.any_of[0].low == pytest.approx(-99.95)
+    assert isinstance(wanted, Range)
+    assert (wanted.low, wanted.high) == (low, high)
 
 
 def test_paging_sorting_and_counting() -> None:
     assert parsed() == Query("Observation")
-    assert parsed(("_sort", "date")).descending is False
-    assert parsed(("_sort", "-date")).descending is True
-    assert parsed(("_sort", "-_lastUpdated")).by_update is True
+    assert parsed(("_sort", "date")).sort == (Sort("date_at"),)
+    assert parsed(("_sort", "-date,_id")).sort == (Sort("date_at", descending=True), Sort("id"))
+    assert parsed(("_sort", "-_lastUpdated")).sort == (Sort("updated_at", descending=True),)
     assert parsed(("_count", "7")).count == 7
     assert parsed(("_count", "99999")).count == 500
-    assert parsed(("_total", "none")).total is False
+    assert parsed(("_total", "none")).total == "none"
     assert parsed(("_cursor", "abc")).cursor == "abc"
     assert parsed(("_cursor", "abc")).understood == ()
+    assert parsed(("_summary", "count")).count == 0
+    assert parsed(("_elements", "code, status")).elements == ("code", "status")
+    several = parsed(("_include", "Observation:subject"), ("_include", "Observation:device:Device"), ("_include", "*"))
+    assert several.includes == (
+        Include("Observation", "subject"),
+        Include("Observation", "device", "Device"),
+        Include("Observation", "*"),
+    )
 
 
 def test_what_is_unknown_is_left_out_and_the_self_link_says_so_unless_the_client_is_strict() -> None:
     pairs = (("colour", "red"), ("status", "final"), ("_sort", "colour"), ("patient", ""), ("_format", "json"))
 
     assert parsed(*pairs).understood == (("status", "final"),)
+    assert parsed(*pairs).ignored == (1, 3)
     with pytest.raises(Malformed, match=re.escape("search parameter 1 is not known for Observation")):
         parsed(*pairs, strict=True)
     with pytest.raises(Malformed, match="search parameter 1"):
@@ -168,9 +257,8 @@ def test_what_is_unknown_is_left_out_and_the_self_link_says_so_unless_the_client
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("status:not", "final", "modifiers"),
-        ("patient.identifier", "x", "chains"),
-        ("subject:Patient", "x", "modifiers"),
+        ("status:above", "final", "modifier"),
+        ("subject:Practitioner", "x", "modifier"),
         ("date", "sometime", "date"),
         ("date", "ge", "date"),
         ("identifier", "a|b|c", "one |"),

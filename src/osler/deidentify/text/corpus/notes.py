@@ -38,6 +38,17 @@ _FORMS: Final[dict[str, Callable[[Person], str]]] = {
     "linit": lambda p: p.initials.lower(),
     "dots": lambda p: f"{p.given[0]}.{p.surname[0]}.",
     "word": lambda p: p.word,
+    "nick": lambda p: f'{p.given} "{p.middle}" {p.surname}',
+    "double": lambda p: f"{p.given} {p.middle}",
+    "hyphen": lambda p: f"{p.given}-{p.middle.lower()}",
+    "asian": lambda p: f"{p.surname} {p.middle} {p.given}",
+    "particle": lambda p: f"{p.given} {p.particle} {p.surname}",
+    "dotsur": lambda p: f"{p.given[0]}.{p.surname}",
+    "spaced": lambda p: f"{p.given[0]} {p.surname}",
+    "surinit": lambda p: f"{p.surname} {p.given[0]}",
+    "commainit": lambda p: f"{p.surname}, {p.given[0]}",
+    "spell": lambda p: " ".join(p.given.upper()),
+    "spelldash": lambda p: "-".join(p.surname.upper()),
     "ocr": lambda p: f"{p.given} {p.surname}".translate(_MISREAD),
 }
 _WRAP_COLUMNS: Final = (48, 90)

@@ -10,6 +10,7 @@ from osler.deidentify.text.en import (
     dates,
     day_forms,
     facilities,
+    fields,
     forms,
     labelled,
     lexicon,
@@ -48,11 +49,13 @@ def recognisers() -> tuple[Recogniser, ...]:
         *forms.RULES,
         *day_forms.RULES,
         *sites.RULES,
+        *fields.RULES,
     )
     return (
         RuleRecogniser(every),
         labelled.Labelled(),
         tables.Tables(),
+        fields.Fields(),
         addresses.AddressesAbroad(),
         facilities.Facilities(),
         towns.Towns(),

@@ -12,7 +12,7 @@ from osler.deidentify.text.spans import Category, Span
 
 _POSTCODE: Final = re.compile(
     r"\b(?:GIR 0AA|[A-PR-UWYZ][A-HK-Y]?\d[\dA-HJKSTUW]?(?: |(?=\d[A-Z]{2}\b)(?<=[A-Z\d]{4}))\d[ABD-HJLNP-UW-Z]{2}"
-    r"|(?!T\dN\dM)[ABCEGHJ-NPRSTVXY]\d[A-Z][ -]?\d[A-Z]\d"
+    r"|(?!T\dN\dM|A[123]L[1-4]B[1-3]\b)[ABCEGHJ-NPRSTVXY]\d[A-Z][ -]?\d[A-Z]\d"
     r"|[AC-FHKNPRTV-Y]\d[\dW] (?=\d{0,3}[A-Z])[0-9AC-FHKNPRTV-Y]{4}"
     r"|(?:NSW|VIC|QLD|TAS|ACT|SA|WA|NT),? \d{4})\b"
 )

@@ -10,7 +10,7 @@ from osler.deidentify.text.spans import Category
 _KIN: Final = (
     r"(?:mother|father|mom|dad|(?:great-?)?grand(?:mother|father|ma|pa|parent)|wife|husband|spouse|sister|brother"
     r"|aunt|uncle|patient|pt"
-    r"|woman|man|lady|gentleman|female|male|widow(?:er)?|resident)"
+    r"|gma|gpa|g-ma|nana|abuela|mgm|mgf|pgm|pgf|woman|man|lady|gentleman|female|male|widow(?:er)?|resident)"
 )
 _OLD: Final = rf"(?P<v>(?<![\d.,/])(?:9\d|1[0-3]\d)(?![\d+]|[.,/]\d)|{OVER_89})"
 _UNIT: Final = r"(?:y\.? ?/?o\b\.?|yrs?\.?|years?(?:'s?)?|year)"
@@ -40,7 +40,7 @@ RULES: Final = (
     _age(
         "age-kin",
         rf"\b{_KIN}(?:,? (?:is|was|of|aged|who is|now|also))?[ ,(:]{{1,3}}(?:(?:deceased|died|dec'd|d\.|alive"
-        rf"|living|age)[ ,]{{1,2}})?"
+        rf"|living|well|age)(?: at)?[ ,]{{1,2}})?"
         rf"{_OLD}(?= ?[,;)]| ?\.(?!\d)| (?:and|cva|mi|ca|chf|cancer|stroke"
         rf"|dementia|of|from|yo|lives?|she|he|who|with|now|alive|has|had)\b|\s*$)",
         0.93,
@@ -56,7 +56,7 @@ RULES: Final = (
     _age(
         "age-labelled",
         rf"\bage[ds]?(?: ?/ ?(?:sex|gender))?(?: is| was| of)?[ :=\n]{{1,3}}(?:about |approximately "
-        rf"|over )?{_OLD}\b(?! ?(?:%"
+        rf"|over )?{_OLD}(?:y(?:o|rs?)?)?\b(?! ?(?:%"
         rf"|mm|months|weeks|days|mos?\b))",
     ),
     _age(

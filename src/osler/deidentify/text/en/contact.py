@@ -10,14 +10,15 @@ from osler.deidentify.text.rule import Rule
 from osler.deidentify.text.spans import Category
 
 _TLD: Final = (
-    "com|org|net|edu|gov|mil|io|info|biz|health|care|clinic|us|uk|ca|au|de|fr|es|it|nl|ie|nz|in|eu|co|ch|se|no|me"
+    "com|org|net|edu|gov|mil|io|info|biz|health|care|clinic|app|site|online|example"
+    "|us|uk|ca|au|de|fr|es|it|nl|ie|nz|in|eu|co|ch|se|no|me"
 )
 _MAIL: Final = r"(?:gmail|yahoo|hotmail|outlook|aol|icloud|protonmail|comcast|verizon|msn|live|gmx)"
 _EXT: Final = r"(?:[ ,]{0,2}(?:extension|ext\.?|x)[ .:]{0,2}\d{1,6})?"
 _GAP: Final = r"[-./·_ \n]"
 _US_PHONE: Final = (
     rf"(?:9[-, ])?(?:\+?1{_GAP}{{0,2}})?(?:\(\d{{3}}\)"
-    rf"|\d{{3}}){_GAP}{{0,3}}\d{{3}}[-.·_ \n]{{1,3}}[\dol]{{4}}(?!\w){_EXT}"
+    rf"|\d{{3}}){_GAP}{{0,3}}\d{{3}}[-.·_ \n]{{1,3}}[\dol]{{4}}(?![a-wyz\d_]|x(?!\d)){_EXT}"
 )
 _PHONE_LABEL: Final = (
     r"(?:phones?|telephone|tel|cell(?:ular)?(?: phone)?|mobile|pager|beeper|contact"
@@ -63,9 +64,17 @@ def _fax_or_phone() -> Iterator[Rule]:
     yield Rule(
         "phone-extension",
         Category.PHONE,
-        r"\b(?:ext(?:ension)?|pager|beeper|pgr)\b\.?(?: at| on)?[ :#.]{0,3}(?P<v>x?\d{2,7})\b",
+        r"\b(?:ext(?:ension)?|pager|beeper|pgr)\b\.?(?: at| on)?[ :#.]{0,3}(?P<v>x?\d-\d{4}|x?\d{2,7})\b",
         0.9,
         ("ext", "page", "beeper", "pgr"),
+    )
+    yield Rule(
+        "phone-local",
+        Category.PHONE,
+        r"\b(?:call|phone|cell|ph|tel|txt|text|reach\w{0,4}|contact"
+        r"|dial)\b[a-z' ,:#]{0,25} (?P<v>\d{3} \d{4})(?![\w/]|[.-]\d)",
+        0.85,
+        ("call", "ph", "cell", "te", "tx", "reach", "contact", "dial"),
     )
     yield Rule("phone-x", Category.PHONE, r"(?<![\d.] )(?<![\w.])x\d{4,5}(?![\w]|\.\d)", 0.75, ("x",))
     yield Rule("phone-digits", Category.PHONE, r"(?<![\w.\-/])(?<!\d )\d(?:[ \-]\d){9}(?![\w]|[ \-]\d)", 0.85)
@@ -155,7 +164,8 @@ RULES: Final = (
     Rule(
         "email-spoken",
         Category.EMAIL,
-        r"\b[a-z0-9._\-]{1,30}(?: (?:dot|period|underscore|dash|hyphen) [a-z0-9]{1,30}){0,4} (?:at|\(at\)"
+        r"(?<![\w.+\-])[a-z0-9._+\-]{1,40}(?: (?:dot|period|underscore|dash|hyphen"
+        r"|plus) [a-z0-9+]{1,30}){0,4} (?:at|\(at\)"
         r"|\[at\]) [a-z0-9\-]{2,40}(?: (?:dot|period) [a-z]{2,15}){1,3}\b",
         0.95,
         (" dot ", " period "),
@@ -164,7 +174,7 @@ RULES: Final = (
     Rule(
         "email-said",
         Category.EMAIL,
-        r"\be-?mail(?: address)?(?: is| me at|:)? (?P<v>(?:[a-z0-9._\-]{1,30} ){1,8}?at"
+        r"\be-?mail(?: address)?(?: is| me at|:)? (?P<v>(?:[a-z0-9._+\-]{1,30} ){1,8}?at"
         r" (?:[a-z0-9\-]{1,40} ){1,3}?dot [a-z]{2,15})\b",
         0.96,
         (" dot ",),
@@ -173,7 +183,8 @@ RULES: Final = (
     Rule(
         "email-hidden",
         Category.EMAIL,
-        r"\b[\w.\-]{1,40}\s?[\[({<]\s?at\s?[\])}>]\s?[\w\-]{1,40}\s?(?:\.|[\[({<]\s?dot\s?[\])}>])\s?[a-z]{2,10}\b"
+        r"(?<![\w.+\-])[\w.+\-]{1,40}\s?[\[({<]\s?at\s?[\])}>]\s?[\w\-]{1,40}\s?(?:\."
+        r"|[\[({<]\s?dot\s?[\])}>])\s?[a-z]{2,10}\b"
         rf"|\b(?:[\w\-]{{1,30}}[._\d][\w.\-]{{0,30}} at [\w\-]{{2,30}}|[\w.\-]{{2,40}} at {_MAIL})\.(?:com|net|org"
         rf"|edu|co\.uk)\b|\b[\w.\-]{{1,40}}_at_[a-z0-9\-]{{2,30}}_dot_[a-z]{{2,6}}",
         0.95,
@@ -193,7 +204,7 @@ RULES: Final = (
         "url-www",
         Category.URL,
         r"\bwww\d?\.[a-z0-9\-]{1,63}(?:\.[a-z0-9\-]{1,63}){1,4}(?:/[^\s<>\"')\],;]{0,200})?",
-        0.98,
+        0.995,
         ("www",),
         digits=False,
     ),

@@ -47,7 +47,9 @@ _HOLIDAYS_NEED: Final = (
 _LOOSE: Final = (
     r"\b(?:on|since|from|until|till|by|before|after|dated?|through|thru|d/c'?d|admitted|admit|discharged|seen|"
     r"last|next|dob|born|surgery|started|stopped|begun|due|scheduled|labs?|cxr|ct|mri|echo|ekg|ecg|xray|x-ray|"
-    r"cath|egd|colonoscopy|biopsy|bx|visit|appt|appointment|f/u|follow[- ]?up|as of|lmp|edd|edc|ucx|bcx|cultures?"
+    r"lov|dos|dol|doi|dod|rtc|sched|closed|c\d{1,2} ?d\d{1,2}|recheck|retest|repeat|redraw|swab(?:bed)?|tested"
+    r"|eval|cath|egd|colonoscopy|biopsy|bx|visit|appt|appointment|f/u"
+    r"|follow[- ]?up|as of|lmp|edd|edc|ucx|bcx|cultures?"
     r"|between|filled|given|received|expires?|exp|effective|returned|week of|updated|signed|dictated|d/c|dc'?d"
     r"|disch(?:arge)?|adm(?:ission)?|dose|shot|vaccine|booster|mammo(?:gram)?|pap|dexa"
     r"|note|event|fell|pod ?#?\d{1,2}|post-?op day \d{1,2}|s/p [a-z]{2,14}|hgb|hct|wbc|plt|inr|bmp|cbc|cmp|bnp"
@@ -73,7 +75,8 @@ def _loose(match: re.Match[str]) -> bool:
 def _no_score(match: re.Match[str]) -> bool:
     before = match.string[max(0, match.start() - 24) : match.start()]
     return _loose(match) and not re.search(
-        r"(?:plates?|days?|cycles?|weeks?|doses?|scored?|scores?|nodes?|phq|gad|moca|mmse|scale|index|vision|ratio|grade|apgars?|vas|ln|o[ds]"
+        r"(?:plates?|days?|cycles?|weeks?|doses?|scored?|scores?|nodes?|phq|gad|moca|mmse|scale|index|vision"
+        r"|ratio|grade|apgars?|vas|ln|o[ds]"
         r"|\d)[-\d:=, ]*(?:of |was |is )?$",
         before,
     )
@@ -198,7 +201,8 @@ RULES: Final = (
         "date-numeric",
         Category.DATE,
         rf"{_START}(?:{_WD},? )?(?P<a>\d{{1,2}})\s?([/\-])\s?(?P<b>\d{{1,2}})(?:\s?[-–]\s?\d{{1,2}}(?=/))?\s?\2\s?'?"
-        rf"(?:{_CENTURY}|\d\d)(?:{_TO}\d{{1,2}}\2\d{{1,2}}\2(?:{_CENTURY}|\d\d)(?!\d))?{_CLOCK}(?:{_END}|(?=[a-z]{{3}}))",
+        rf"(?:{_CENTURY}|\d\d)(?:{_TO}\d{{1,2}}\2\d{{1,2}}\2(?:{_CENTURY}|\d\d)(?!\d))?{_CLOCK}(?:{_END}"
+        rf"|(?=[a-z]{{3}}))",
         check=_numeric,
     ),
     Rule("date-bars", Category.DATE, rf"{_START}\d{{1,2}}[|]\d{{1,2}}[|]{_CENTURY}(?!\w)", needs=("|",)),
@@ -336,7 +340,10 @@ RULES: Final = (
     Rule(
         "date-weekday-short",
         Category.DATE,
-        r"\b(?:[Ll]ast|[Nn]ext|[Tt]his|[Oo]n) (?P<v>(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)\b)(?!\w)",
+        r"\b(?:[Ll]ast|[Nn]ext|[Tt]his|[Oo]n|[Ss]ince|[Uu]ntil|[Bb]y|[Oo]nset|[Ss]een|[Dd]ue|[Ss]tart(?:ed|ing)?"
+        r"|[Ff]ell|[Bb]ack)"
+        r"(?: (?:UC|ED|ER|PCP|late|early))? (?P<v>(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)\b)(?!\w)"
+        r"|\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)\.?,? the \d{1,2}(?:st|nd|rd|th)\b",
         score=0.85,
         cased=True,
         digits=False,

@@ -19,6 +19,7 @@ _NO_DATE: Final = re.compile(
     r"|visits?|sessions?|treatments?|tx|about|only|got|correct|than|lotrel|vytorin|caduet|norco|percocet|bp|o[dsu]|both"
     r"|of|is|was|mix|split|snellen|wpm|liters?|sats?|fractions?|fx|cores?|lobes?|cores)"
 )
+_SCORED: Final = re.compile(r"(?:phq|gad|fim|moca|mmse|audit|cage|dast|bdi|cdr|hads|ess)[- ]?\d{0,2}[ :=(]{1,2}$")
 _DOSES: Final = frozenset({(5, 20), (10, 20), (5, 30), (10, 30), (5, 25), (10, 25)})
 _UNIT: Final = re.compile(
     r"\s?(?:mg|mcg|ml|units?|tabs?|%|mm\b|cm\b|kg\b|times|months?|weeks?|days?|hours?|strength|murmur|systolic|pain"
@@ -39,6 +40,8 @@ _RARE: Final = (
 def _counts(match: re.Match[str]) -> bool:
     """Check that m/d is no share, score or dose by its size and by the word before it."""
     first, second = int(match["a"]), int(match["b"])
+    if _SCORED.search(match.string, max(0, match.start("v") - 12), match.start("v")):
+        return False
     if not (first > second or second > 12 or match["b"].startswith("0")) or (first, second) in _DOSES:
         return False
     return not _NO_DATE.fullmatch(match["word"]) and not _UNIT.match(match.string, match.end())
@@ -102,6 +105,17 @@ RULES: Final = (
         ("-",),
         lambda m: int(m["b"]) > 12,
     ),
+    Rule(
+        "date-dash",
+        Category.DATE,
+        rf"\b(?:adm(?:it(?:ted)?)?|d/c'?d?|dc'?d|discharged?|seen|rtc|surgery"
+        rf"|appt) (?:on )?(?P<v>{_M}-(?P<b>3[01]|[12]\d|0?[1-9]))"
+        r"(?=[,.;)]|\s?$| (?:and|w/|with|for|to)\b)",
+        0.8,
+        ("-",),
+    ),
+    Rule("date-dash", Category.DATE, r"\((?P<v>(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))\)", 0.8, ("-",)),
+    Rule("date-glued", Category.DATE, r"dob[:=]?(?P<v>\d{1,2}([/-])\d{1,2}\2(?:\d{4}|\d{2}))(?!\d)", 0.95, ("dob",)),
     Rule("date-dash", Category.DATE, r"(?m)^(?P<v>(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))(?=[ :]{1,2}[a-z\d])", 0.8),
     Rule(
         "date-apart",

@@ -63,14 +63,15 @@ GENERIC: Final = frozenset(_DEPARTMENTS.split())
 _SYSTEMS: Final = (
     r"(?<![\w-])(?:UCSF|UCLA|UCSD|UCI|USC|NYU(?: Langone)?|MGH|BWH|BIDMC|CHOP|OHSU|UPMC|UAB|UNC|UVA"
     r"|UIC|UTSW|UTMB|MSKCC|MUSC|VUMC|CHLA|CHW|HUP|LAC\+USC|NYP|"
-    r"Mayo|Johns? Hopkins|Hopkins|Kaiser(?: Permanente)?|Cedars?[- ]Sinai|(?:Mount|Mt\.?) Sinai"
+    r"Mayo(?! \d)|Johns? Hopkins|Hopkins|Kaiser(?: Permanente)?|Cedars?[- ]Sinai|(?:Mount|Mt\.?) Sinai"
     r"|Mass General|Massachusetts General|Brigham(?: and Women's)?|"
     r"Beth Israel(?: Deaconess)?|Sloan[- ]Kettering|MD Anderson|Montefiore|Cleveland Clinic"
     r"|Mayo Clinic|NewYork-Presbyterian|NY Presbyterian|Presbyterian|Geisinger|"
     r"Intermountain|Sutter|Providence|Ascension|Banner|Baylor|Emory|Barnes[- ]Jewish|Sentara"
     r"|Northwell|Stanford|Bellevue|Walter Reed|Bumrungrad|Lahey|Tufts|Duke|Yale|Vanderbilt|CVS|Walgreens|Walmart"
     r"|Rite Aid|Costco|Kroger)\b"
-    r"(?![- ](?:criteria|classification|score|scale|index|stand|treadmill|protocol|activity"
+    r"(?![- ](?:criteria|classification|score|scale|index|stand|treadmill|protocol|activity|swallow|Swallow|Verbal"
+    r"|forms?\b|assessment|rating"
     r"|treatment|pouch|virus|syndrome|elliptic|clip|brace|x\b))"
 )
 
@@ -137,8 +138,8 @@ RULES: Final = (
     ),
 )
 _KINDS: Final = (
-    (re.compile(rf"\b(?=[a-z]){_FACILITY}(?!\w)", re.IGNORECASE), "facility", 0.97),
-    (re.compile(rf"\b(?=[a-z]){_INSTITUTION}(?!\w)", re.IGNORECASE), "institution", 0.9),
+    (re.compile(rf"\b(?=[a-z][a-z.]){_FACILITY.lower()}(?!\w)"), "facility", 0.97),
+    (re.compile(rf"\b(?=[a-z][a-z.]){_INSTITUTION.lower()}(?!\w)"), "institution", 0.9),
 )
 
 

@@ -60,7 +60,7 @@ class Featurizer:
         """Return the features of tokens `start` to `end`; `case` is the document's, see `case_of`."""
         words = [
             self._word(tokens[i].text) if 0 <= i < len(tokens) else self._word(_MARGIN)
-            for i in range(start - REACH, end + REACH)
+            for i in range(start - REACH, end + REACH + 1)
         ]
         rows: list[list[str]] = []
         for i in range(start, end):
@@ -70,8 +70,9 @@ class Featurizer:
                 *word.own,
                 *before.before,
                 *after.after,
-                words[at - 2].before2,
-                words[at + 2].after2,
+                *words[at - 2].before2,
+                *words[at + 2].after2,
+                f"h{word.kind}{_head(words, at)}",
                 f"{case}{word.shape}{word.classes}",
                 f"{before.lower}|{word.kind}",
                 f"{word.kind}|{after.lower}",
@@ -79,19 +80,25 @@ class Featurizer:
                 f"{words[at - 2].lower}|{before.lower}|{word.shape}",
                 f"{word.shape}|{after.lower}|{words[at + 2].lower}",
             ]
-            if i == 0 or "\n" in text[tokens[i - 1].end : tokens[i].start]:
+            left = i > 0 and tokens[i - 1].end == tokens[i].start
+            right = i + 1 < len(tokens) and tokens[i].end == tokens[i + 1].start
+            if left or right:
+                row.append(f"{'<' * left}{'>' * right}{word.shape}{before.mark}{after.mark}")
+            if not left and (i == 0 or "\n" in text[tokens[i - 1].end : tokens[i].start]):
                 row.append("line")
-            if i + 1 == len(tokens) or "\n" in text[tokens[i].end : tokens[i + 1].start]:
+            if not right and (i + 1 == len(tokens) or "\n" in text[tokens[i].end : tokens[i + 1].start]):
                 row.append("eol")
             rows.append(row)
         return rows
 
     def is_clinical(self, tokens: Sequence[Token], i: int) -> bool:
         """Tell whether a word also has a clinical meaning, is no common given name, and follows no title."""
-        if not self._word(tokens[i].text).clinical:
-            return False
+        return self._word(tokens[i].text).clinical and not self.is_called(tokens, i)
+
+    def is_called(self, tokens: Sequence[Token], i: int) -> bool:
+        """Tell whether a word follows a title, a word of kin or a label."""
         before = i - 2 if i > 1 and tokens[i - 1].text == "." else i - 1
-        return before < 0 or not self._word(tokens[before].text).calls
+        return before >= 0 and self._word(tokens[before].text).calls
 
     @property
     def size(self) -> int:
@@ -120,10 +127,13 @@ class _Word:
         "candidate",
         "classes",
         "clinical",
+        "heads",
         "kind",
         "lower",
+        "mark",
         "own",
         "shape",
+        "stops",
     )
 
     def __init__(self, text: str, lower: str, codes: tuple[str, ...]) -> None:
@@ -146,8 +156,22 @@ class _Word:
         )
         self.before = (f"-1={lower}", f"-k={self.kind}")
         self.after = (f"+1={lower}", f"+k={self.kind}")
-        self.before2 = f"-2={lower}"
-        self.after2 = f"+2={lower}"
+        self.before2 = (f"-2={lower}", f"-2k={self.kind}")
+        self.after2 = (f"+2={lower}", f"+2k={self.kind}")
+        self.mark = "" if text[0].isalnum() else lower
+        self.heads = "h" in codes
+        self.stops = self.mark not in {"", "'", "-"} or (self.shape in {"x", "9"} and lower != "s")
+
+
+def _head(words: Sequence[_Word], at: int) -> str:
+    """Tell how far on stands what an eponym names ("sign", "catheter"), past a genitive, a hyphen, other names."""
+    for distance in range(1, REACH + 2):
+        word = words[at + distance]
+        if word.heads:
+            return str(distance)
+        if word.stops:
+            break
+    return ""
 
 
 def case_of(text: str) -> str:
@@ -192,5 +216,6 @@ def _may_be_name(text: str, lower: str, codes: tuple[str, ...]) -> bool:
     return (
         codes[0] in {"g0", "g1"}
         or ("g2" in codes and "w0" not in codes)
+        or ("s0" in codes and {"w0", "w1"}.isdisjoint(codes))
         or not {"w0", "w1", "w2", "m", "d", "o", "a"} & set(codes)
     )

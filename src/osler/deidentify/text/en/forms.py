@@ -14,7 +14,8 @@ _NUMBERED: Final = r"(?=[a-z\-]{0,12}\d)"
 _NETWORKS: Final = r"(?:wechat|instagram|insta|ig|snapchat|facebook|twitter|tiktok|telegram|skype|venmo|discord|paypal)"
 _CARS: Final = (
     r"(?:jeep|ford|chevy|chevrolet|toyota|honda|nissan|hyundai|kia|subaru|mazda|dodge|tesla|bmw|audi|volvo|buick|lexus"
-    r"|car|truck|van|suv|sedan|pickup|minivan|motorcycle|scooter)"
+    r"|gmc|acura|infiniti|cadillac|chrysler|mercedes|mitsubishi|harley|camry|corolla|civic|accord|altima|f-?150"
+    r"|silverado|tahoe|prius|rav4|wrangler|cr-?v|car|truck|van|suv|sedan|pickup|minivan|motorcycle|scooter|moped|atv)"
 )
 
 
@@ -79,6 +80,17 @@ RULES: Final = (
         r"[a-z\d]{6,8})(?!\w)",
         0.85,
         check=lambda m: sum(map(str.isdigit, m["v"])) >= 3 and not re.search(r"(?:19|20)\d\d", m["v"]),
+    ),
+    Rule(
+        "plate",
+        Category.VEHICLE,
+        rf"\b{_CARS}(?:,? [a-z]{{2,10}}){{0,3}}[,:]? [(#]?(?P<v>[a-z]{{2,3}}[- ]\d{{3,4}}|[a-z]{{3}}\d{{3,4}}"
+        rf"|\d{{3}}[- ][a-z]{{3}}"
+        r"|\d[a-z]{3}\d{3})(?![\w/%-]| ?(?:mph|miles|mg|cc))",
+        0.85,
+        check=lambda m: (
+            m["v"][:2] not in {"at", "on", "in", "to", "of", "by"} and m["v"][:3] not in {"for", "age", "and"}
+        ),
     ),
     Rule(
         "device-code",

@@ -36,9 +36,13 @@ _LABELS: Final = (
         Category.HEALTH_PLAN,
         r"member(?:ship)?[ _]?(?:id|no|number|num|card)|subscriber|beneficiary|policy ?holder"
         r"|insured(?:'s)?|mem(?= ?[:#]|$)|health (?:plan|card|insurance)(?:'s)?|medi-cal|mbi|hicn?|tricare|bcbs\w{0,3}"
+        r"|grp|subscr|cin(?= ?[:#\d])|rx ?id"
         r"|blue cross(?: blue shield)?(?: of [a-z]{4,14})?|blue shield|aetna|cigna|humana|united ?health(?:care)?|uhc"
         r"|anthem|payer id|rx ?(?:bin|pcn|grp|group)|ohip|hmo|certificate of insurance|policy (?:no|number|id)",
-        r"plan|insurance|ins|member|policy|group|medicare|medicaid|kaiser|ppo|payer|molina|centene",
+        r"plan|insurance|ins|member|policy|group|medicare|medicaid|kaiser|ppo|payer|molina|centene|wellcare"
+        r"|highmark|carefirst|premera|regence"
+        r"|excellus|emblem(?:health)?|fidelis|amerigroup|caresource|healthnet|champva|umr|ambetter|coventry|oscar|optum"
+        r"|secondary|primary ins|sponsor",
     ),
     _Label(
         "account",
@@ -57,9 +61,11 @@ _LABELS: Final = (
     _Label(
         "vehicle",
         Category.VEHICLE,
-        r"vin|vehicle id(?:entification)?|(?:licen[cs]e|number|car|vehicle) plates?|(?:car|vehicle)"
-        r" (?:tag|reg(?:istration)?)|registration plate",
-        r"vehicle|plates?|tag",
+        r"vins?|vehicle id(?:entification)?|(?:licen[cs]e|number|car|vehicle) plates?|(?:car|vehicle)"
+        r" (?:tag|reg(?:istration)?)|registration plates?|(?:boat|motorcycle|trailer|aircraft|truck"
+        r"|moped) reg(?:istration)?",
+        r"vehicle|veh|plates?|tag|(?:handicap(?:ped)? |parking |disabled )?placard|parking permit|title"
+        r"|hull(?: (?:id|no|number))?|hin|tail (?:no|number)",
     ),
     _Label(
         "device",
@@ -72,8 +78,14 @@ _LABELS: Final = (
         "biometric",
         Category.BIOMETRIC,
         r"finger ?prints?|voice ?prints?|retinal? scans?|iris scans?|face ?(?:print|id|template)|facial recognition"
-        r"|palm ?prints?|hand ?prints?|biometrics?|dna (?:profile|sample)",
-        r"retinal?|iris",
+        r"|palm ?(?:prints?|vein(?: id)?|scans?)|hand ?(?:prints?|geometry)|biometrics?(?: (?:enrol{1,2}ment"
+        r"|template|id))?"
+        r"|dna (?:profile|sample|id)|face (?:recognition|scan|geometry)|facial (?:id|scan|template|geometry)"
+        r"|thumb ?prints?"
+        r"|(?:finger )?vein (?:id|pattern|scan)|iris (?:id|code|template|pattern)|retinal? (?:id|pattern|template)|afis"
+        r"|voice ?(?:id|biometrics?|template|signature)|finger (?:id|scan|template)|gait (?:id|signature)"
+        r"|foot ?prints?",
+        r"retinal?|iris|thumb|enrol{1,2}ment",
     ),
     _Label("photo", Category.PHOTO, r"full[- ]face|photo id", r"photo(?:graph)?s?|image|picture|video"),
     _Label(
@@ -102,11 +114,16 @@ _GROUPS: Final = re.compile(
 _APART: Final = re.compile(
     r"\d(?:[ \-]\d){4,19}(?!\w)|\d{3,5}\n\d{1,5}(?![\w/]|[ -]?(?:yo\b|y/o|years?|yrs?|[mf]\b)|[.:-]\d)"
 )
-_LETTERS_FIRST: Final = re.compile(r"(?!and|for|the|was|at|of|on|in|per|to|by|is|as)[a-z]{1,3} \d{4,10}(?!\w)")
+_LETTERS_FIRST: Final = re.compile(
+    r"(?!and|for|the|was|at|of|on|per|to|by|is|as)[a-z]{1,3} (?:\d{4,10}|\d{2}\.\d{4,8}|[a-z]{1,2}\d{4,9})(?!\w)"
+)
+_DEPENDENT: Final = re.compile(r"(?<=\d{5}) \d{2}(?=[,;.)\n]|\s?$)")
+"""The person code of a member of a family."""
 _PLATE: Final = re.compile(
     r"(?:[a-z]{2} )?(?=[a-z0-9\- ]{0,7}\d)(?=[a-z0-9\- ]{0,7}[a-z])"
-    r"(?:[a-z]{2}\d\d[- ]?[a-z]{3}|[a-z]{1,4}[- ]?\d{1,4}[a-z]?"
-    r"|\d{1,4}[- ]?[a-z]{1,4}(?:[- ]?[a-z0-9]{2,4})?)(?![a-z0-9])"
+    r"(?:(?!(?:19|20)\d\d )(?:\d{1,2}[a-z]{1,2}\d{1,3}[- ]\d{2,4}|[a-z]{2} \d{4} [a-z]{2}"
+    r"|[a-z]{2}\d\d[- ]?[a-z]{3}|[a-z]{1,4}[- ]?\d{1,4}[a-z]?"
+    r"|\d{1,4}[- ]?[a-z]{1,4}(?:[- ]?[a-z0-9]{2,4})?|[a-z\d]{5,8}))(?![a-z0-9])"
 )
 _WORD: Final = re.compile(r"[a-z][\w.\-@]{2,40}")
 _SAYS_WORD: Final = re.compile(r"user ?(?:name|id)?|login|rx ?pcn|unos(?: id)?|passport|udi")
@@ -116,7 +133,7 @@ _MEASURE: Final = re.compile(
 )
 _NO_VALUE: Final = re.compile(
     r"\d{1,2}/\d{1,2}(?:/\d{2,4})?|(?:19|20)\d\d(?:[-/.]\d\d?[-/.]\d\d?)?|\d{1,2}-\d{1,2}-(?:\d\d|\d{4})|\d+\.\d+"
-    r"|\d+/\d+|\d+-\d+"
+    r"|\d+/\d+|\d{1,3}-\d{1,3}"
     r"|\d{1,2}\.\d{1,2}\.\d{2,4}|.*(?:yo[mf]?|mg|ml)"
 )
 _ACCESSORY: Final = re.compile(r"[a-z]{1,3}\d{1,2}(?:-[a-z]?\d{1,2})?")
@@ -167,7 +184,9 @@ class Labelled:
             joint = match[0][-9:] + lower[match.end() : start]
             end = _end_of_value(lower, start, joint, label, sure)
             if end > start:
-                yield Span(start, end, label.category, SCORE - 0.02 * (label.category is Category.OTHER_ID), label.name)
+                yield Span(
+                    start, end, label.category, SCORE - 0.006 * (label.category is Category.OTHER_ID), label.name
+                )
 
     def _kind(self, lower: str, start: int, end: int) -> tuple[_Label, bool]:
         for label, sure, doubtful in self._kinds:
@@ -198,7 +217,8 @@ def _end_of_value(lower: str, start: int, joint: str, label: _Label, sure: bool)
         return prefixed.end()
     token = _TOKEN.match(lower, start)
     if token and _is_value(token, joint, sure):
-        return token.end()
+        suffix = _DEPENDENT.match(lower, token.end()) if label.category is Category.HEALTH_PLAN else None
+        return suffix.end() if suffix else token.end()
     word = _WORD.match(lower, start)
     if word and _ASSIGNS.search(joint) and _SAYS_WORD.search(joint):
         return word.end()

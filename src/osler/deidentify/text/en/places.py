@@ -91,11 +91,11 @@ RULES: Final = (
         "street-named",
         rf"\b(?:on|at|of|near|off|from) (?P<v>{CAPITALISED}(?: {CAPITALISED})? (?:Street|St\b|Avenue"
         rf"|Ave\b|Road|Rd\b|Boulevard|Blvd\.?|Lane|Drive|Parkway"
-        rf"|Highway)(?: and {CAPITALISED}(?: {CAPITALISED})?)?)",
+        rf"|Highway|Hwy\b\.?|Pkwy\b|Ln\b|Trail|Turnpike|Circle|Loop)(?: and {CAPITALISED}(?: {CAPITALISED})?)?)",
         0.85,
         digits=False,
     ),
-    place_rule("highway", r"\b(?:Interstate|I-|US|Route|Rte\.?|Highway|Hwy)[ -]?\d{1,3}\b", 0.7),
+    place_rule("highway", r"\b(?:Interstate|I-|US|Route|Rte?\.?|Highway|Hwy)[ -]?\d{1,3}\b", 0.7),
     place_rule(
         "post-box",
         r"\b(?:[Pp]\.? ?[Oo]\.? ?[Bb]ox|PO BOX|[Pp]ost [Oo]ffice [Bb]ox|PSC|psc|CMR|RR(?= \d+,? [Bb]ox)"
@@ -170,5 +170,10 @@ RULES: Final = (
         needs=("county", "parish", "township", "borough", "island", "reserv", "square", "nation"),
         digits=False,
     ),
-    place_rule("ward-room", r"\b(?:[Rr]oom|Rm|ROOM|RM)\.? ?#?\d{2,4}[A-Z]?(?:-\d{1,2})?\b", 0.7, needs=("room", "rm")),
+    place_rule(
+        "ward-room",
+        r"\b(?:[Rr]oom|Rm|ROOM|RM|rm(?= ?#?\d{3}))\.? ?#?\d{2,4}[A-Z]?(?:-\d{1,2})?\b",
+        0.7,
+        needs=("room", "rm"),
+    ),
 )

@@ -20,8 +20,8 @@ _ROLE: Final = (
     r"|[Cc]ase ?worker|[Cc]ounsel(?:l)?or|[Ii]nterpreter|[Gg]eneticist|[Ff]ellow|[Rr]esident|[Tt]echnician)"
 )
 _KIN: Final = (
-    r"(?:[Ss]on|[Dd]aughter|dtr|[Ww]ife|[Hh]usband|[Bb]rother|[Ss]ister|[Mm]other|[Mm]om|[Dd]ad|[Bb]oyfriend"
-    r"|[Gg]irlfriend"
+    r"(?:[Ss]on|[Dd]aughter|dtr|[Ww]ife|[Hh]usband|[Bb]rother|[Ss]ister(?! Mary Joseph)|[Mm]other|[Mm]om|[Dd]ad"
+    r"|[Bb]oyfriend|[Gg]irlfriend"
     r"|[Pp]artner|[Ff]ianc[eé]e?|[Aa]unt|[Uu]ncle|[Cc]ousin|[Nn]iece|[Nn]ephew|[Ff]riend|[Rr]oommate|[Nn]eighbou?r"
     r"|[Gg]randson|[Gg]randdaughter|[Pp]arents|[Ss]iblings|[Ss]ons|[Dd]aughters|[Kk]ids|[Cc]hildren|[Tt]wins"
     r"|[Bb]aby|pt)"

@@ -73,15 +73,27 @@ RULES: Final = (
     Rule(
         "ssn-labelled",
         Category.SSN,
-        rf"\b(?:ssn|ss(?= ?#)|s\.s\.n\.?|s s n|ss no|soc(?:ial)?\.? ?sec(?:urity)?|social|itin"
+        rf"\b(?:ssn|ss(?= ?[#:])|soc(?= ?#| ?no\b| ?num)|s\.s\.n\.?|s s n|ss no|soc(?:ial)?\.? ?sec(?:urity)?"
+        rf"|social|itin"
         rf"|tin)(?![a-z]){IS}(?P<v>(?=[\w*]{{1,3}}[-. \n]{{0,3}}[\w*]{{1,3}}[-. \n]{{0,3}}[\w*]{{0,2}}\d)"
         rf"[\dolb][\dx*olb]{{2}}[-. \n]{{0,3}}"
         r"[\dx*olb]{2}[-. \n]{0,3}[\dolb]{4}|\d(?: \d){8}"
-        r"|(?:(?:[x*]{3}[-. ]?[x*]{2}[-. ]?)?)(?<!\d)\d{4}(?!\d|[./]\d))\b",
+        r"|(?:(?:[x*]{3}[-. ]?[x*]{2}[-. ]?)?)(?<!\d)\d{4}(?!\d|[./]\d|[a-z](?![a-z]{2})))(?!\d)",
         0.99,
         ("ss", "s.s", "s s", "soc", "tin"),
     ),
     Rule("ssn", Category.SSN, r"(?<![\w.\-])\d{3}([- .–]| - )\d{2}\1\d{4}(?![\w]|-\d)", 0.95, (), _is_ssn),
+    Rule(
+        "ssn-last-four",
+        Category.SSN,
+        r"\b(?:last ?(?:4|four)|l4)(?: digits?| numbers?)?(?: of| on)?(?: (?:her|his|their|the|my|pt'?s?))?"
+        r"(?: (?:ssn?|social(?: security)?)#?)?(?: is| are| were| number| no"
+        r"| as)?[ :#=\-]{1,3}(?P<v>\d{4})(?![\w/]|[.:]\d)",
+        0.93,
+        ("last", "l4"),
+    ),
+    Rule("ssn", Category.SSN, r"(?<![\d.\-])\d{3}-\d{2}-\d{4}(?![\d]|-\d)", 0.95, ("-",)),
+    Rule("ssn-labelled", Category.SSN, r"ssn(?:[:#= ]{0,3})(?P<v>\d{3}[- ]?\d{2}[- ]?\d{4})(?!\d)", 0.99, ("ssn",)),
     Rule(
         "ssn-spoken",
         Category.SSN,
@@ -122,7 +134,22 @@ RULES: Final = (
         lambda m: len(digits(m)) >= 3,
     ),
     Rule("dea", Category.LICENSE, r"\b[abcdefghjklmprstux][a-z9]\d{7}\b", 0.95, (), lambda m: is_dea(m[0])),
+    Rule(
+        "driver-license",
+        Category.LICENSE,
+        r"(?<![\w/])(?:dl|odl|cdl)[ :#]{0,3}(?P<v>[a-z]{1,2}\d[\d\-]{4,18}\d)(?![\w])",
+        0.97,
+        ("dl",),
+    ),
     Rule("npi", Category.LICENSE, r"(?<![\w.\-])[12]\d{9}(?![\w]|-\d)", 0.8, (), _is_npi),
+    Rule(
+        "vin-unchecked",
+        Category.VEHICLE,
+        r"\b(?=[a-z\d]{0,16}\d)[a-hj-npr-z0-9]{11}[a-hj-npr-z0-9]{2}\d{4}\b",
+        0.9,
+        (),
+        lambda m: sum(map(str.isalpha, m[0])) >= 3 and len(digits(m)) >= 6,
+    ),
     Rule("vin", Category.VEHICLE, r"\b[a-hj-npr-z0-9]{17}\b", 0.95, (), lambda m: is_vin(m[0])),
     Rule(
         "plate-uk",
@@ -147,6 +174,22 @@ RULES: Final = (
         0.8,
         ("#",),
         lambda m: len(digits(m)) >= 4,
+    ),
+    Rule("lab-number", Category.OTHER_ID, r"(?<![\w:])\d{2}:[a-z]{1,3}\d{4,9}[a-z]?(?!\w)", 0.9, (":",)),
+    Rule(
+        "vehicle-number",
+        Category.VEHICLE,
+        r"\b(?:school bus|bus|cab|taxi|train|flight|truck|trailer) ?(?:#|no\.?|number) ?(?P<v>[a-z]{0,2}\d{2,6})(?!\w)",
+        0.85,
+        ("bus", "cab", "taxi", "train", "flight", "truck", "trailer"),
+    ),
+    Rule(
+        "pharmacy-plan",
+        Category.HEALTH_PLAN,
+        r"\b(?:pcn[ :#]{1,3}(?P<v>(?!is\b)[a-z\d]{2,12})|bin[ :#]{1,3}\d{6})(?!\w)",
+        0.85,
+        ("pcn", "bin"),
+        digits=False,
     ),
     Rule("uuid", Category.OTHER_ID, r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", 0.95, ("-",)),
     Rule("dicom-uid", Category.OTHER_ID, r"(?<![\w.])[0-2](?:\.\d{1,39}){5,20}(?![\w])", 0.9, (".",)),

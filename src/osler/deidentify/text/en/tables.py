@@ -28,7 +28,9 @@ _COLUMNS: Final = (
     ),
     (
         Category.LOCATION,
-        r"zip(?:[ _]?code)?|post(?:al)?[ _]?code|city|town|address|addr|street|county|hospital|facility|school"
+        r"unit|room|rm|bed|loc(?:ation)?|dept|ward|pharmacy|neighbou?rhood|school name|employer name"
+        r"|work(?:place)?|site|birth ?place|snf|residence|zip(?:[ _]?code)?|post(?:al)?[ _]?code|city|town"
+        r"|address|addr|street|county|hospital|facility|school"
         r"|employer",
     ),
     (
@@ -38,15 +40,42 @@ _COLUMNS: Final = (
     (Category.FAX, r"fax(?:[ _]?(?:no|number))?"),
     (Category.EMAIL, r"e-?mail(?:[ _]?address)?"),
     (Category.SSN, r"ssn|ss#|social(?:[ _]security)?(?:[ _]?(?:no|number))?"),
-    (Category.HEALTH_PLAN, r"(?:policy|member|subscriber|insurance|plan)[ _]?(?:id|no|number|#)|policy|mbi|subscriber"),
+    (
+        Category.HEALTH_PLAN,
+        r"(?:policy|member|subscriber|insurance|plan)[ _]?(?:id|no|number|#)|policy|mbi|subscriber"
+        r"|group[ _]?(?:id|no|number|#)|grp|medicaid(?:[ _]?id)?|medicare(?:[ _]?id)?",
+    ),
     (Category.ACCOUNT, r"(?:acct|account|csn|encounter|visit)[ _]?(?:id|no|number|#)?"),
-    (Category.LICENSE, r"licen[cs]e(?:[ _]?(?:no|number))?|npi|dea"),
+    (Category.VEHICLE, r"(?:license[ _]?)?plate(?:[ _]?(?:no|number|#))?|tag(?:[ _]?(?:no|number|#))?|vin"),
+    (Category.BIOMETRIC, r"(?:finger|voice|palm)[ _]?print(?:[ _]?id)?|biometric(?:[ _]?(?:id|template))?|iris[ _]?id"),
+    (Category.LICENSE, r"(?:dl|lic)(?:[ _]?(?:no|number|#))?|licen[cs]e(?:[ _]?(?:no|number))?|npi|dea"),
     (Category.DEVICE, r"serial(?:[ _]?(?:no|number))?|sn|s/n|udi|device[ _]?id"),
     (Category.OTHER_ID, r"id|accession|case(?:[ _]?(?:id|no|number))?|specimen(?:[ _]?(?:id|no))?|order[ _]?(?:id|no)"),
     (Category.AGE, r"age"),
 )
 _KINDS: Final = tuple((category, re.compile(pattern)) for category, pattern in _COLUMNS)
-_CLEAR: Final = frozenset({"visit", "order", "case", "last", "first", "pt", "id", "age", "date", "seen"})
+_CLEAR: Final = frozenset(
+    {
+        "visit",
+        "order",
+        "case",
+        "last",
+        "first",
+        "pt",
+        "id",
+        "age",
+        "date",
+        "seen",
+        "unit",
+        "room",
+        "bed",
+        "location",
+        "site",
+        "tag",
+        "work",
+        "loc",
+    }
+)
 """Headers that are ordinary words: a row of such words alone is no header."""
 _GAPS: Final = tuple(re.compile(gap) for gap in (r"[ ]*\|[ ]*", r"\t", r"[ ]*;[ ]*", r"[ ]*,[ ]*", r"[ ]{2,}"))
 _LINE: Final = re.compile(r"[^\n]+")
@@ -78,7 +107,11 @@ _SEGMENTS: Final[dict[str, dict[int, Category]]] = {
         16: _N,
         19: _L,
     },
-    "pv1": {7: _N, 8: _N, 9: _N, 17: _N, 19: Category.ACCOUNT, 44: _D, 45: _D, 52: _N},
+    "msh": {4: _L, 6: _L, 7: _D},
+    "evn": {2: _D, 5: _N, 6: _D},
+    "pd1": {3: _L, 4: _N},
+    "in2": {1: Category.SSN, 2: Category.SSN, 6: Category.HEALTH_PLAN, 8: Category.HEALTH_PLAN},
+    "pv1": {3: _L, 6: _L, 7: _N, 8: _N, 9: _N, 17: _N, 19: Category.ACCOUNT, 44: _D, 45: _D, 52: _N},
     "orc": {2: Category.OTHER_ID, 3: Category.OTHER_ID, 9: _D, 10: _N, 11: _N, 12: _N, 15: _D},
     "obr": {2: Category.OTHER_ID, 3: Category.OTHER_ID, **dict.fromkeys((6, 7, 8, 14, 22), _D), 10: _N, 16: _N},
     "obx": {14: _D, 16: _N},

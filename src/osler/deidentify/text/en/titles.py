@@ -11,7 +11,7 @@ RULES: Final = (
     Rule(
         "name-titled",
         Category.NAME,
-        r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|DR|MR|MRS|MS(?=\.)|Prof|Doctor|Sister|Nurse|Rev)\.?[ ]"
+        r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|DR|MR|MRS|MS(?=\.)|Prof|Doctor|Sister(?! Mary Joseph)|Nurse|Rev)\.?[ ]"
         rf"(?P<v>{_NAME}(?: [A-Z]\. ?{_NAME})?|[A-Z]\. ?{_NAME})",
         0.9,
         ("mr", "ms", "miss", "mx", "dr", "prof", "doctor", "sister", "nurse", "rev"),

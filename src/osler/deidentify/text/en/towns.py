@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Final
 
+from osler.deidentify.text.en.crowd import is_crowded
 from osler.deidentify.text.en.lexicon import is_vocabulary
+from osler.deidentify.text.en.terms import terms
+from osler.deidentify.text.en.wordlists import load_lexicon
 from osler.deidentify.text.engine import Document
 from osler.deidentify.text.spans import Category, Span
 
@@ -40,7 +43,7 @@ _EPONYM: Final = re.compile(
     re.IGNORECASE,
 )
 _SCORED: Final = re.compile(
-    r" (?:[IVX]{1,4}[A-Ca-c]?\b|C\d|\d{1,2}(?=[.,;]|$)|neg\b|pos\b|wnl|Naming|moderate|mild|severe)"
+    r" (?:[IVX]{1,4}[A-Ca-c]?\b|C\d|A\dL\d|\d{1,2}(?=[.,;]|$)|neg\b|pos\b|wnl|Naming|moderate|mild|severe)"
 )
 _SITE: Final = re.compile(
     r" (?:downtown |medical |general |main |pediatric )?(?:clinics?|office|facility|hospital"
@@ -58,6 +61,9 @@ def _plain(name: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(c))
 
 
+_TERMS: Final = frozenset({"banff", "baveno", "kasai", "kawasaki", "kennedy", "lugano", "prague"})
+"""Towns that a note names for a disease, a score or a procedure, unless the words before say that they are towns."""
+
 _ABBREVIATION: Final = re.compile(r"[a-z][A-Z]{2}")
 
 
@@ -68,12 +74,13 @@ class Towns:
         packed = files("osler.deidentify.text.en.data").joinpath("places.txt.xz").read_bytes()
         entries = (line.split("\t") for line in lzma.decompress(packed).decode().splitlines())
         self._codes = {entry[0]: entry[1] for entry in entries}
+        self._lexicon = load_lexicon()
 
     def spans(self, document: Document) -> Iterator[Span]:
         """Return towns."""
         text = document.shadow.text
-        for match in _CANDIDATE.finditer(text):
-            yield from self._longest(text, match)
+        found = [span for match in _CANDIDATE.finditer(text) for span in self._longest(text, match)]
+        yield from self._no_terms(document, found)
         for match in _SHORT.finditer(text):
             yield self._with_site(text, match.start(), match.end())
         for match in _LOWER_CANDIDATE.finditer(text):
@@ -85,6 +92,20 @@ class Towns:
                 ):
                     yield Span(match.start("v"), end, Category.LOCATION, 0.8, "town")
                     break
+
+    def _no_terms(self, document: Document, found: list[Span]) -> Iterator[Span]:
+        """Return the spans without those towns that are part of a clinical term, or eponyms among others."""
+        text, tokens = document.shadow.text, document.tokens if found else ()
+        at = {token.start: i for i, token in enumerate(tokens)}
+        in_terms = {i for first, last in terms(tokens) for i in range(first, last)}
+        for span in found:
+            i = at.get(span.start, -1)
+            if span.rule == "town" and i >= 0:
+                eponym = "e" in self._lexicon.get(tokens[i].text.lower(), ())
+                where = eponym and _WHERE.search(text, max(0, span.start - 14), span.start)
+                if i in in_terms or (eponym and not where and is_crowded(self._lexicon, tokens, i)):
+                    continue
+            yield span
 
     def _longest(self, text: str, match: re.Match[str]) -> Iterator[Span]:
         words = list(re.finditer(r"[^ \t]+", match[0]))
@@ -125,7 +146,7 @@ class Towns:
         if (name.isupper() and len(name) < 5) or _ABBREVIATION.search(name):
             return False
         return (
-            code == "p"
+            (code == "p" and name.lower() not in _TERMS)
             or bool(_WHERE.search(text, max(0, start - 14), start))
             or bool(_SITE.match(text, end) or _CODE_BEFORE.search(text, max(0, start - 9), start))
         )

@@ -26,7 +26,10 @@ from osler.deidentify.text.engine import Document
 from osler.deidentify.text.spans import Category
 
 SEED: Final = 20260101
-GENERATED: Final = 9000
+GENERATED: Final = 14000
+REPEATED: Final = 3
+"""How often each text of ``--text`` is learnt from, each time with other names hidden and other features dropped."""
+
 HIDDEN: Final = 0.3
 """Share of the names of a text that the lists are made not to know."""
 
@@ -58,7 +61,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=_WEIGHTS)
     arguments = parser.parse_args()
     rng = random.Random(SEED)  # noqa: S311  not a secret: training must be repeatable
-    labelled = [*_generated(), *annotated(arguments.text), *planted(arguments.carriers, rng)]
+    labelled = [*_generated(), *(list(annotated(arguments.text)) * REPEATED), *planted(arguments.carriers, rng)]
     arguments.out.parent.mkdir(exist_ok=True)
     fit(labelled, rng, arguments.out)
 
@@ -66,7 +69,7 @@ def main() -> None:
 def fit(labelled: Iterable[Labelled], rng: random.Random, out: Path, *, iterations: int = 90) -> None:
     """Fit the model to labelled texts and write it."""
     trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
-    trainer.set_params({"c1": 0.3, "c2": 0.02, "max_iterations": iterations, "feature.minfreq": 2})
+    trainer.set_params({"c1": 0.4, "c2": 0.02, "max_iterations": iterations, "feature.minfreq": 2})
     lexicon = load_lexicon()
     for example in labelled:
         _append(trainer, example, Featurizer(lexicon, _hidden(example, rng)), rng)

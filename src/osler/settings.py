@@ -1,0 +1,134 @@
+"""The table of settings: what each is called, its default, and what it is for."""
+
+from dataclasses import dataclass
+from typing import Final
+
+Value = str | int | float | bool | list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: ``section.key`` in the file, ``OSLER_SECTION_KEY`` in the environment."""
+
+    name: str
+    default: Value
+    help: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def variable(self) -> str:
+        """Name of the environment variable."""
+        return "OSLER_" + self.name.replace(".", "_").upper()
+
+
+SETTINGS: Final[tuple[Setting, ...]] = (
+    Setting("site.name", "Osler", "Name of the site, shown on reports and pages."),
+    Setting("site.tenant", "default", "Whose data key seals the identified data."),
+    Setting(
+        "site.issuer",
+        "",
+        "Assigning authority (PID-3.4) of the record numbers that DICOM headers here carry without an issuer.",
+    ),
+    Setting("http.address", "127.0.0.1:8080", "HOST:PORT of FHIR, DICOMweb, health and metrics."),
+    Setting("http.base_url", "", "Address under which others reach the HTTP side; empty: http://<http.address>."),
+    Setting("http.max_body_mb", 1024, "Largest request body, MB."),
+    Setting(
+        "http.cors_origins",
+        [],
+        "Origins of browser apps that may call the HTTP side, as https://app.example; * is any.",
+    ),
+    Setting("fhir.max_resource_mb", 16, "Largest body of a FHIR request, MB."),
+    Setting(
+        "fhir.check_references",
+        True,
+        "Refuse references to resources that are not here, and deletions that leave such.",
+    ),
+    Setting("export.keep_hours", 24.0, "How long the files of a bulk export are kept, hours."),
+    Setting("export.max_running", 2, "Bulk exports that run at a time."),
+    Setting(
+        "subscription.hosts",
+        [],
+        "Hosts that FHIR subscribers may be called at: names, addresses, networks. A name that stands for a private "
+        "address needs its address or network here too.",
+    ),
+    Setting("subscription.max_attempts", 10, "Calls to a subscriber that fail before its subscription ends."),
+    Setting("cds.fhir_hosts", [], "HOST or HOST:PORT of CDS clients' FHIR servers that may be asked."),
+    Setting("dimse.address", "127.0.0.1:11112", "HOST:PORT of the DICOM storage SCP."),
+    Setting("dimse.ae_title", "OSLER", "Our AE title, as SCP and as SCU."),
+    Setting(
+        "dimse.accept", ["*@127.0.0.1"], "Who may associate: calling AE title @ address or network; * is any title."
+    ),
+    Setting("dimse.max_pdu_kb", 1024, "Largest PDU that we take, KB; a longer one ends the association."),
+    Setting("dimse.max_instance_mb", 1024, "Largest instance that we take, MB."),
+    Setting("dimse.max_associations", 32, "Associations at a time."),
+    Setting("dimse.max_associations_per_peer", 32, "Associations at a time from one address."),
+    Setting("dimse.idle_s", 60, "An association without traffic is ended after this time, seconds."),
+    Setting("mllp.address", "", "HOST:PORT of the HL7 v2 listener; empty: none."),
+    Setting("mllp.accept", ["127.0.0.1"], "Addresses and networks that may send HL7 v2 messages."),
+    Setting("mllp.max_message_mb", 16, "Largest HL7 v2 message that we take, MB."),
+    Setting("study.quiet_s", 3.0, "A study is complete when nothing of it came for this time, seconds."),
+    Setting("study.force_s", 900.0, "A study is complete at the latest this time after its first instance, seconds."),
+    Setting(
+        "deidentify.options", ["clean-descriptors", "clean-structured-content", "clean-graphics"], "Options of PS3.15."
+    ),
+    Setting("storage.database", "sqlite", "sqlite (a file in the data folder) or postgresql://user@host/database."),
+    Setting("storage.blobs", "folder", "folder (in the data folder) or the path of another folder."),
+    Setting("storage.min_free_mb", 512, "Nothing more is taken when the disk has less room than this, MB."),
+    Setting("storage.busy_s", 30.0, "How long to wait for the database's lock, seconds."),
+    Setting("queue.url", "embedded", "embedded: the queue is a table of the ledger.", choices=("embedded",)),
+    Setting("queue.lease_s", 30.0, "A worker that gives no sign for this time loses its job, seconds."),
+    Setting("queue.max_attempts", 4, "Attempts before a job is set aside for a person (dead letter)."),
+    Setting("queue.backoff_s", 2.0, "Wait before the second attempt, seconds; doubles with each further one."),
+    Setting("queue.ageing_s", 600.0, "A waiting job rises by one priority after each such time, seconds."),
+    Setting(
+        "worker.processes", 1, "Inference processes that osler serve starts; 0: none, osler worker runs elsewhere."
+    ),
+    Setting("worker.threads", 1, "Threads for each inference process."),
+    Setting("worker.memory_mb", 4096, "Address space of an inference process, MB."),
+    Setting("worker.batch_wait_ms", 0, "How long to wait for more jobs to fill a batch, milliseconds."),
+    Setting("models.enabled", ["cxr-pneumonia-paediatric"], "Models that read each study."),
+    Setting("models.folders", [], "Folders with models besides the installed packages."),
+    Setting(
+        "models.age_policy",
+        "intended",
+        "Ages to admit: intended (the card's), unknown (also when the age is not known), any (research).",
+        choices=("intended", "unknown", "any"),
+    ),
+    Setting("publish.secondary_capture", False, "Also send the heatmap over the image as a Secondary Capture."),
+    Setting("publish.backoff_s", 5.0, "Wait before the second delivery attempt, seconds; doubles up to ten minutes."),
+    Setting("publish.max_attempts", 50, "Delivery attempts before a person must look."),
+    Setting("alert.escalate_s", 300.0, "An alert that nobody acknowledges goes out again after this time, seconds."),
+    Setting("alert.max_escalations", 5, "How often an alert goes out again."),
+    Setting("alert.allowed_hosts", ["127.0.0.1", "localhost"], "Hosts that alerts may be sent to."),
+    Setting("audit.checkpoint_s", 10.0, "Time between signed checkpoints outside the database, seconds."),
+    Setting("access.sign_in", False, "People at the terminal sign in (--as) for quarantine and identities."),
+    Setting("access.break_glass_minutes", 60, "How long broken glass shows restricted records, minutes."),
+    Setting("session.idle_minutes", 15, "A person who does nothing is signed out after this time, minutes."),
+    Setting("session.absolute_hours", 8.0, "A person must sign in again after this time, hours."),
+    Setting("session.max_failures", 5, "Failed sign-ins to an account before the next must wait, each time longer."),
+    Setting(
+        "session.require_mfa", [], "Roles whose people need a second factor; administrator at least is a good choice."
+    ),
+    Setting(
+        "smart.jwks_hosts",
+        ["127.0.0.1", "localhost"],
+        "Hosts from which keys of clients (--jwks-uri) may be fetched: names, addresses, networks. A name that stands "
+        "for a private address needs its address or network here too.",
+    ),
+    Setting("oidc.issuer", "", "Issuer of an OpenID Connect identity provider where people sign in; empty: none."),
+    Setting("oidc.name", "your organisation's account", "What the sign-in page calls the identity provider."),
+    Setting("oidc.client_id", "", "Our client id at the identity provider."),
+    Setting("oidc.client_secret", "", "Our secret there; empty for a public client."),
+    Setting("oidc.client_secret_file", "", "File that holds the secret, in place of oidc.client_secret."),
+    Setting("oidc.scope", "openid profile", "Scopes that we ask of the identity provider."),
+    Setting("oidc.name_claim", "preferred_username", "Claim of the id_token that holds the user name."),
+    Setting("oidc.role_claim", "roles", "Claim of the id_token that holds the roles; a dot leads into an object."),
+    Setting(
+        "oidc.roles", [], "What the role claim says = a role here, the first that fits; none fits: nobody gets in."
+    ),
+    Setting("oidc.allowed_hosts", [], "Hosts that the identity provider's endpoints may have besides the issuer's."),
+    Setting("log.level", "info", "Least severe line that is logged.", choices=("debug", "info", "warning", "error")),
+    Setting(
+        "log.format", "auto", "auto (text on a terminal, else JSON), text or json.", choices=("auto", "text", "json")
+    ),
+)

@@ -1,0 +1,139 @@
+"""The index of the resources: keyed terms, intervals and references by which they are found.
+
+A search never opens what it does not return: terms are compared as HMACs, dates and numbers as intervals, references
+to resources of ours as logical ids, which are pseudonyms. Every row holds the date of its resource in its key, so that
+a page sorted by date is read in order.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, delete, select, tuple_
+
+from osler.standards.fhir_dates import NO_DATE
+from osler.standards.fhir_index import Indexed, index_of, is_local, patient_of
+from osler.standards.fhir_json import Resource
+from osler.standards.fhir_search import SEARCHABLE, table_text
+from osler.storage.tables import resource as resources
+from osler.storage.tables import resource_reference as references
+from osler.storage.tables import resource_span as spans
+from osler.storage.tables import resource_token as tokens
+
+TERM_BYTES: Final = 16
+_RULES: Final = "1"  # goes up with each change of what is put into the index, so that it is built anew
+_CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+_KEYS: Final = {
+    tokens: ("type", "parameter", "value", "date_at", "id"),
+    spans: ("type", "parameter", "value", "date_at", "id", "low", "high"),
+    references: ("type", "parameter", "target", "date_at", "id"),
+}
+_ADD: Final = {table: table.insert() for table in _KEYS}
+_REMOVE: Final = {
+    table: delete(table).where(*(table.c[name] == bindparam(f"of_{name}") for name in key))
+    for table, key in _KEYS.items()
+}
+
+
+class ResourceIndex:
+    """Puts resources into the index and takes them out.
+
+    Parameters
+    ----------
+    index : callable
+        ``index(purpose, *parts)``: a keyed hash of 32 bytes.
+    """
+
+    def __init__(self, index: Callable[..., bytes]) -> None:
+        self._index = index
+
+    def add(self, connection: Connection, stamped: Resource) -> dict[str, Any]:
+        """Index the current version of a resource.
+
+        Parameters
+        ----------
+        connection : Connection
+            Inside ``Database.write``.
+        stamped : dict
+            With ``meta.versionId`` and ``meta.lastUpdated``; not in the index now.
+
+        Returns
+        -------
+        dict
+            What the index asks of the resource's own row: ``patient``, ``date_at``, ``restricted`` and ``present``.
+        """
+        indexed = index_of(stamped)
+        for table, rows in self._rows(stamped, indexed).items():
+            if rows:
+                connection.execute(_ADD[table], rows)
+        return {
+            "patient": patient_of(stamped) or _patient_of_targets(connection, stamped, indexed),
+            "date_at": _date_at(stamped, indexed),
+            "restricted": _restricted(stamped),
+            "present": indexed.present,
+        }
+
+    def remove(self, connection: Connection, stamped: Resource) -> None:
+        """Take a version out of the index: its own text says where it stands there."""
+        for table, rows in self._rows(stamped, index_of(stamped)).items():
+            if rows:
+                connection.execute(_REMOVE[table], [{f"of_{name}": row[name] for name in row} for row in rows])
+
+    def term(self, parameter: str, parts: tuple[str, ...]) -> bytes:
+        """Return the keyed index of a term; empty for the unit of what has none."""
+        return self._index("resource", parameter, *parts)[:TERM_BYTES] if parts else b""
+
+    def target(self, reference: str) -> str:
+        """Return what stands in the index for a reference: in clear when it is to a resource of ours."""
+        return reference if is_local(reference) else "#" + self._index("resource", "reference", reference).hex()
+
+    def _rows(self, stamped: Resource, indexed: Indexed) -> dict[Any, list[dict[str, Any]]]:
+        place = {"type": stamped["resourceType"], "date_at": _date_at(stamped, indexed), "id": stamped["id"]}
+        return {
+            tokens: [
+                place | {"parameter": term.parameter, "value": self.term(term.parameter, term.parts)}
+                for term in indexed.terms
+            ],
+            spans: [
+                place
+                | {
+                    "parameter": span.parameter,
+                    "value": self.term(span.parameter, span.unit),
+                    "low": span.low,
+                    "high": span.high,
+                }
+                for span in indexed.spans
+            ],
+            references: [
+                place | {"parameter": link.parameter, "target": self.target(link.target)} for link in indexed.links
+            ],
+        }
+
+
+def index_version() -> str:
+    """Return what tells this index from one that was built by other rules."""
+    return f"{_RULES}-{hashlib.sha256(table_text().encode()).hexdigest()[:16]}"
+
+
+def _date_at(stamped: Resource, indexed: Indexed) -> float:
+    main = SEARCHABLE[stamped["resourceType"]].date
+    return next((span.low for span in indexed.spans if span.parameter == main), NO_DATE)
+
+
+def _restricted(resource: Resource) -> bool:
+    """Tell whether ``meta.security`` marks a resource as restricted or very restricted."""
+    return any(
+        label.get("code") in ("R", "V") and label.get("system", _CONFIDENTIALITY) == _CONFIDENTIALITY
+        for label in resource.get("meta", {}).get("security", [])
+    )
+
+
+def _patient_of_targets(connection: Connection, stamped: Resource, indexed: Indexed) -> str | None:
+    """Return the one patient of all that a Provenance tells of: it belongs where its targets do."""
+    if stamped["resourceType"] != "Provenance":
+        return None
+    targets = sorted({link.target for link in indexed.links if link.parameter == "target" and is_local(link.target)})
+    keys = [tuple(target.split("/")) for target in targets]
+    known = select(resources.c.patient).where(tuple_(resources.c.type, resources.c.id).in_(keys)).distinct()
+    found = connection.execute(known).scalars().all() if keys else []
+    return found[0] if len(found) == 1 else None
