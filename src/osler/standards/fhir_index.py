@@ -11,9 +11,10 @@ HL7 FHIR R4 4.0.1, 3.1.1.4 (parameters), 3.1.1.4.19 (handling of data types)
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from typing import Any, Final, NamedTuple
 
+from osler.errors import TooLarge
 from osler.standards.fhir_dates import ALWAYS, NO_DATE, parse_span
 from osler.standards.fhir_json import Resource
 from osler.standards.fhir_search import SEARCHABLE, SearchParameter, Step, token_forms
@@ -21,6 +22,8 @@ from osler.standards.fhir_text import fold, text_terms
 
 FAR: Final = 1e308
 """Stands for an open end of a range of numbers."""
+MOST_KEYS: Final = 100_000
+"""Keys that one resource may be found by."""
 COLUMNS: Final = frozenset({"_id", "_lastUpdated"})
 """Parameters that every resource has: they need no rows of their own."""
 _LOCAL: Final = re.compile(r"([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}")
@@ -73,6 +76,11 @@ def index_of(resource: Resource) -> Indexed:
     ----------
     resource : dict
         Of a type in :data:`SEARCHABLE`, with ``id`` and ``meta.lastUpdated``.
+
+    Raises
+    ------
+    TooLarge
+        If that is more than :data:`MOST_KEYS`: pairs of a composite grow with the square of what is sent.
     """
     keys: dict[Key, None] = {}
     present = 0
@@ -82,11 +90,14 @@ def index_of(resource: Resource) -> Indexed:
             continue
         if not _may_have(resource, parameter):
             continue
-        found = list(_composite(resource, parameter) if parameter.at else keys_of(resource, parameter))
+        read = _composite(resource, parameter) if parameter.at else keys_of(resource, parameter)
+        found = list(islice(read, MOST_KEYS + 1))
         if found:
             present |= 1 << parameter.bit
         if parameter.stored == (parameter.name,):
             keys.update(dict.fromkeys(found))
+            if len(keys) > MOST_KEYS:
+                raise TooLarge("the resource has more codes and words than can be indexed")
     for parameter in SEARCHABLE[resource["resourceType"]].parameters.values():
         if parameter.kind == "composite" and not parameter.at and _joined(parameter, present, resource["resourceType"]):
             present |= 1 << parameter.bit
@@ -107,6 +118,9 @@ def patient_of(resource: Resource) -> str | None:
     searchable = SEARCHABLE[resource["resourceType"]]
     if searchable.type == "Patient":
         return str(resource["id"])
+    if searchable.type == "Binary":  # by no search parameter, but by the context of its access (R4 Binary)
+        context = resource.get("securityContext", {}).get("reference", "")
+        return context.partition("/")[2] or None if context.startswith("Patient/") else None
     for name in dict.fromkeys(("patient", "subject", *searchable.compartment)):
         parameter = searchable.parameters.get(name)
         links = keys_of(resource, parameter) if parameter is not None else ()

@@ -1,7 +1,7 @@
 """A rule: a linear-time pattern, the words it needs, and a check; the engine of every language's rule tables."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,6 +61,8 @@ class RuleRecogniser:
             for each in begin or ():
                 by_beginning.setdefault(each, []).append(number)
         self._by_beginning = {each: tuple(numbers) for each, numbers in by_beginning.items()}
+        wordy = ((each, tuple(n for n in of if not self._rules[n][0].digits)) for each, of in by_beginning.items())
+        self._without_digit = {each: numbers for each, numbers in wordy if numbers}
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -72,7 +74,7 @@ class RuleRecogniser:
         shadow = document.shadow
         has_digit = _DIGIT.search(shadow.text) is not None
         has_capital = shadow.text != shadow.lower
-        starts = self._starts(shadow.lower)
+        starts = _starts(shadow.lower, self._by_beginning if has_digit else self._without_digit)
         for number in sorted([*starts, *self._anywhere]):
             rule, pattern = self._rules[number]
             if (rule.digits and not has_digit) or (rule.cased and not rule.needs and not has_capital):
@@ -85,16 +87,17 @@ class RuleRecogniser:
             if found:
                 yield from _spans(rule, found)
 
-    def _starts(self, lower: str) -> dict[int, list[int]]:
-        """Return for each rule the places where it may match, in order; rules that may match anywhere are absent."""
-        starts: dict[int, list[int]] = {}
-        for at, three in enumerate(threes(lower)):
-            for number in self._by_beginning.get(three, ()):
-                if number in starts:
-                    starts[number].append(at)
-                else:
-                    starts[number] = [at]
-        return starts
+
+def _starts(lower: str, by_beginning: Mapping[str, tuple[int, ...]]) -> dict[int, list[int]]:
+    """Return for each rule the places where it may match, in order; rules that may match anywhere are absent."""
+    starts: dict[int, list[int]] = {}
+    for at, three in enumerate(threes(lower)):
+        for number in by_beginning.get(three, ()):
+            if number in starts:
+                starts[number].append(at)
+            else:
+                starts[number] = [at]
+    return starts
 
 
 def _spans(rule: Rule, found: Iterable[re.Match[str]]) -> Iterator[Span]:

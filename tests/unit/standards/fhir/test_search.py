@@ -152,6 +152,9 @@ def test_paths_filter_and_pass_lists() -> None:
             },
             None,
         ),
+        ({"resourceType": "Binary", "id": "b", "securityContext": {"reference": "Patient/p1"}}, "p1"),
+        ({"resourceType": "Binary", "id": "b", "securityContext": {"reference": "DocumentReference/d"}}, None),
+        ({"resourceType": "Binary", "id": "b"}, None),
     ],
 )
 def test_the_patient_of_a_resource_is_one_of_ours(resource: dict, patient: str | None) -> None:
@@ -283,3 +286,20 @@ def test_a_reference_to_any_type_must_name_it() -> None:
 def test_a_flood_of_parameters_is_refused() -> None:
     with pytest.raises(Malformed, match="more than 40"):
         parsed(*[("status", "final")] * 41)
+
+
+def _codings(count: int) -> dict[str, Any]:
+    return {"coding": [{"system": "urn:x", "code": f"c{number}"} for number in range(count)]}
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"resourceType": "Observation", "component": [{"code": _codings(300), "valueCodeableConcept": _codings(300)}]},
+        {"resourceType": "Observation", "code": _codings(40_000)},
+    ],
+    ids=["pairs", "codes"],
+)
+def test_what_would_be_found_by_too_much_is_refused(resource: dict[str, Any]) -> None:
+    with pytest.raises(TooLarge):
+        index_of(resource | {"id": "o", "meta": {"lastUpdated": "2026-01-01T00:00:00Z"}, "status": "final"})

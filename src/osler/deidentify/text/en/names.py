@@ -27,8 +27,8 @@ CROWDED_THRESHOLD: Final = 0.9
 LETTER_THRESHOLD: Final = 0.25
 """The same for a single letter: initials, or the A, B and C of a list."""
 
-SUREST: Final = 0.985
-"""Highest score of a span, so that what a label names ("user ID: jsmith") keeps the label's category."""
+SUREST: Final = 0.945
+"""Highest score of a span, so that what a rule knows by its form ("jane dot doe at ...") keeps the rule's category."""
 
 _NUMERALS: Final = frozenset({"II", "III", "IV", "VII", "VIII", "IX", "XII"})
 """Numerals, and no names unless they follow one; VI and XI are given names."""
