@@ -40,14 +40,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("fhir.max_resource_mb", 16, "Largest body of a FHIR request, MB."),
     Setting(
         "fhir.check_references",
-        True,
+        False,
         "Refuse references to resources that are not here, and deletions that leave such.",
     ),
     Setting("export.keep_hours", 24.0, "How long the files of a bulk export are kept, hours."),
     Setting("export.max_running", 2, "Bulk exports that run at a time."),
     Setting(
         "subscription.hosts",
-        [],
+        ["127.0.0.1", "::1", "localhost"],
         "Hosts that FHIR subscribers may be called at: names, addresses, networks. A name that stands for a private "
         "address needs its address or network here too.",
     ),

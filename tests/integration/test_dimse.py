@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+import structlog
 from pydicom.data import get_testdata_file
 from pynetdicom import AE
 from pynetdicom.association import Association
@@ -338,17 +339,16 @@ def test_a_data_set_that_is_another_than_announced_is_refused(scp: StorageScp, h
     assert hub.uids == ["1.2.3.4"]
 
 
-def test_an_unexpected_failure_ends_the_association_and_says_nothing(
-    scp: StorageScp, hub: Hub, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unexpected_failure_ends_the_association_and_says_nothing(scp: StorageScp, hub: Hub) -> None:
     hub.error = KeyError("CANARY^PATIENT")
-    with associated(scp) as store, pytest.raises(PeerUnavailable, match="aborted"):
-        store("1.2.3.4")
-    hub.wait_for(("aborted", "SCU@127.0.0.1", "internal-error"))
-    hub.error = None
-    with associated(scp) as store:
-        assert store("1.2.3.4") == (0, "")
-    said = "".join(capfd.readouterr())
+    with structlog.testing.capture_logs() as logs:
+        with associated(scp) as store, pytest.raises(PeerUnavailable, match="aborted"):
+            store("1.2.3.4")
+        hub.wait_for(("aborted", "SCU@127.0.0.1", "internal-error"))
+        hub.error = None
+        with associated(scp) as store:
+            assert store("1.2.3.4") == (0, "")
+    said = str(logs)
     assert "association-failed" in said
     assert "KeyError" in said
     assert "CANARY" not in said

@@ -12,6 +12,7 @@ from fhir_examples import examples
 from fhir_server import FhirServer
 from osler.publish import header as dicom
 from osler.publish.fhir import resources as result_resources
+from osler.publish.hosts import AllowedHosts
 from osler.standards.fhir import dumps
 from osler.standards.fhir_search import SEARCHABLE
 from osler.testing.results import identified, radiograph, recorded
@@ -32,7 +33,11 @@ TYPES = sorted({one["resourceType"] for one in KEPT})
 @pytest.fixture(scope="module")
 def server(new_sqlite: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[FhirServer]:
     folder = tmp_path_factory.mktemp("validators")
-    server = FhirServer(new_sqlite(folder / "osler.db"), folder, subscription_hosts=("127.0.0.1",))
+    server = FhirServer(
+        new_sqlite(folder / "osler.db"),
+        folder,
+        subscription_hosts=AllowedHosts(("127.0.0.1",), setting="subscription.hosts"),
+    )
     try:
         for one in KEPT:
             made = server.call("PUT", f"/{one['resourceType']}/{one['id']}", json.dumps(one))

@@ -17,6 +17,7 @@ from joserfc import jwk, jwt
 
 from fhir_server import HUB, FhirServer
 from osler.api.cds_hooks.feedback import CardStore
+from osler.api.people.roles import Role
 from osler.audit import Agent, AuditEntry, AuditRecord
 from osler.audit.balp import PROFILES
 from osler.errors import StorageBusy
@@ -352,6 +353,24 @@ def test_a_person_by_an_app(people: SmartSite) -> None:
     assert said_by(people.entry()) == Said("resource-read", None, (), outcome=4)
     assert people.read(token, "AuditEvent").status_code == 403
     assert (people.entry().event, people.entry().agent) == ("access-denied", app.client_id)
+
+
+def test_a_privacy_officer_reads_the_log_and_a_clinician_does_not(people: SmartSite) -> None:
+    people.people.users.add("pia", Role.PRIVACY_OFFICER, PASSWORD)
+    app = people.app("user/AuditEvent.rs user/Observation.rs")
+    held = people.token(app.exchange(people.code(app, people.browser("pia"), of=None)))["access_token"]
+    page = people.read(held, "AuditEvent?patient=P1&agent-name=ann&_sort=-date").json()
+    assert page["entry"]
+    assert {e["resource"]["resourceType"] for e in page["entry"]} == {"AuditEvent"}
+    entry = people.entry()
+    assert (entry.event, entry.agent, entry.patient) == ("audit-searched", "pia", "P1")
+    assert people.read(held, "Observation/o1").status_code == 403, "not what is wrong with patients"
+
+    other = people.app("user/AuditEvent.rs user/Observation.rs")
+    held = people.tokens(other)["access_token"]
+    assert people.read(held, "AuditEvent?patient=P1").status_code == 403
+    assert people.read(held, "AuditEvent/1").status_code == 403
+    assert people.entry().event == "access-denied"
 
 
 def test_signing_in_and_out(people: SmartSite) -> None:

@@ -152,6 +152,7 @@ REFUSED = [
     ("a chain", "patient.name=x", {}),
     ("a date that is none", "date=soon", {}),
     ("a cursor of nobody", "_cursor=AAAA", {}),
+    ("a cursor far before the first", f"_cursor={base64.urlsafe_b64encode(b'[1, -1e300, null]').decode()}", {}),
     ("a cursor that is no list", f"_cursor={base64.urlsafe_b64encode(b'{}').decode()}", {}),
 ]
 

@@ -301,6 +301,8 @@ def test_a_jwt_holds_once(hub: Hub) -> None:
         (view(context={"userId": "Practitioner/u", "patientId": "a/b/c"}), 400, "context.patientId"),
         (view(prefetch=[1]), 400, "prefetch"),
         (view(fhirServer="ftp://x"), 400, "fhirServer"),
+        (view(fhirServer="http://["), 400, "fhirServer"),
+        (view(fhirServer="http://x/fhir?to="), 400, "fhirServer"),
         (view(fhirAuthorization={"access_token": "t"}), 400, "fhirServer"),
         (view(fhirServer="http://x", fhirAuthorization={}), 400, "fhirAuthorization.access_token"),
     ],
@@ -315,6 +317,21 @@ def test_a_call_that_is_not_as_the_standard_says(hub: Hub, body: dict[str, Any],
 def test_more_orders_than_anybody_drafts_are_refused(hub: Hub) -> None:
     answer = hub.call("osler-order-sign", signing(*[order("CT chest")] * 101))
     assert (answer.status_code, "draftOrders" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "resource"),
+    [
+        ("patient", {"resourceType": "Patient", "identifier": 5}),
+        ("patient", {"identifier": [{"value": f"v{number}"} for number in range(500)]}),
+        ("kidney", bundle(creatinine("1", TODAY.isoformat()) | {"code": {"coding": [5]}})),
+        ("kidney", bundle(creatinine("1", TODAY.isoformat()) | {"code": 5, "status": []})),
+    ],
+)
+def test_what_is_sent_along_and_is_no_fhir_shows_nothing(hub: Hub, name: str, resource: dict[str, Any]) -> None:
+    sent = {"patient": PATIENT, "kidney": None} | {name: resource}
+    body = signing(order("CT chest with contrast"), fhirServer="http://ehr.example/fhir", prefetch=sent)
+    assert "contrast-kidney" not in topics(hub.call("osler-order-sign", body))
 
 
 def test_a_service_that_is_not_there(hub: Hub) -> None:
@@ -548,6 +565,8 @@ class TestFeedback:
             ({"outcomeTimestamp": "yesterday"}, 400),
             ({"overrideReason": "because"}, 400),
             ({"card": None}, 400),
+            ({"card": "\0"}, 400),
+            ({"overrideReason": {"reason": {"code": "\0"}}}, 400),
         ],
     )
     def test_what_cannot_be_taken(self, hub: Hub, entry: dict[str, Any], status: int) -> None:

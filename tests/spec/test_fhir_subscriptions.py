@@ -20,7 +20,7 @@ from osler.storage.tables import access_grant, notification, resource, subscript
 from osler.storage.tables import client as clients
 from subscriber import Receiver
 
-HOSTS = ("127.0.0.1", "localhost", "emr.example", "10.1.0.0/16")
+HOSTS = AllowedHosts(["127.0.0.1", "localhost", "emr.example", "10.1.0.0/16"], setting="subscription.hosts")
 MAX_ATTEMPTS = 3
 
 
@@ -38,7 +38,7 @@ class Site:
         store = self.server.services.subscriptions
         assert store is not None
         settings: dict[str, Any] = {
-            "hosts": AllowedHosts(HOSTS, setting="subscription.hosts"),
+            "hosts": HOSTS,
             "max_attempts": MAX_ATTEMPTS,
             "clock": lambda: time.time() + self.late_s,
         }

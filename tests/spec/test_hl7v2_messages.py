@@ -376,9 +376,14 @@ class TestAcknowledgement:
         assert site.send(pid("124"), control="SAME")[0] == "AE"
         assert site.find("Patient", identifier="124") == []
 
-    def test_what_is_no_message_ends_the_connection(self, site: Site) -> None:
-        site.engine.sendall(b"\x0bhello\x1c\r")
-        assert site.engine.recv(10) == b""
+    def test_what_is_no_message_is_rejected_and_the_connection_goes_on(self, site: Site) -> None:
+        assert site.exchange(b"hello") == ["AR", "", "a message must start with an MSH segment"]
+        assert site.send(pid())[0] == "AA"
+
+    @pytest.mark.parametrize("born", ["1970XX", "19700231", "yesterday"])
+    def test_a_day_that_is_none_is_not_left_out_in_silence(self, site: Site, born: str) -> None:
+        assert site.send(f"PID|1||123^^^HOSP^MR||DOE||{born}")[0] == "AE"
+        assert site.find("Patient", identifier="123") == []
 
     def test_other_delimiters_and_escapes(self, site: Site) -> None:
         message = "MSH#$%?@#E#H#OSLER#R#20260102##ADT$A01#D-1#P#2.5\rPID#1##77$$$HOSP$MR##O?T?NEIL$PAT%X$Y\r"

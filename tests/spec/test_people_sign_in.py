@@ -61,7 +61,6 @@ def test_a_person_signs_in_with_a_plain_form_and_out_again(site: Site) -> None:
         ("Ann", PASSWORD),
         ("nobody", PASSWORD),
         ("", ""),
-        ("ann\0", PASSWORD),
         ("ann' OR '1'='1", PASSWORD),
         ("<script>alert(1)</script>", PASSWORD),
         ("off", PASSWORD),
@@ -581,11 +580,11 @@ def test_a_second_factor_that_is_lost_is_taken_away_with_the_sessions(
 @pytest.mark.parametrize(
     ("new", "again", "words"),
     [
-        ("short", None, "12 characters or more"),
-        ("annannann is my name", None, "must not contain your user name"),
+        ("short", None, "8 characters or more"),
+        ("ann20262026", None, "must not be your user name"),
         ("aaaaaaaaaaaaaaaa", None, "one of the first"),
         ("Hospital2026", None, "one of the first"),
-        ("x" * 2000, None, "12 characters or more"),
+        ("x" * 2000, None, "8 characters or more"),
         ("quiet lamps\u0007\u0007", None, "no keyboard"),
         ("four other quiet lamps", "four other quiet lamp", "not the same"),
     ],

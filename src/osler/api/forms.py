@@ -33,7 +33,10 @@ async def read_form(request: Request, *, whole_s: float = _WHOLE_S) -> Pairs:
     Malformed
         If it cannot be decoded.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not kind and request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+        return []  # nothing was sent
+    if kind != _FORM:
         raise HTTPException(415, f"the body must be {_FORM}")
     try:
         async with asyncio.timeout(whole_s):

@@ -14,6 +14,7 @@ from osler.api.smart.tokens import TokenStore
 from osler.audit import AuditRecord
 from osler.domain.events import Received
 from osler.metrics import Metrics
+from osler.publish.hosts import AllowedHosts
 from osler.storage.database import Database
 from osler.storage.exports import ExportStore
 from osler.storage.resource_search import ResourceSearch
@@ -67,7 +68,7 @@ class Services:
         Exports that may run at a time.
     subscriptions : SubscriptionStore, optional
         Keeps what subscribers wait for; the ``resources`` tell it of each change. Without it nobody is told anything.
-    subscription_hosts : tuple of str
+    subscription_hosts : AllowedHosts
         Where subscribers may be called.
     cds_fhir_hosts : tuple of str
         FHIR servers of CDS clients that may be asked for what they did not send.
@@ -95,7 +96,7 @@ class Services:
     exports: ExportStore | None = None
     max_exports: int = 2
     subscriptions: SubscriptionStore | None = None
-    subscription_hosts: tuple[str, ...] = ()
+    subscription_hosts: AllowedHosts = field(default_factory=lambda: AllowedHosts((), setting="subscription.hosts"))
 
     @property
     def fhir_base(self) -> str:

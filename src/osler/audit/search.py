@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, true
 
 from osler.audit.conditions import Conditions
 from osler.domain.reach import NO_PATIENT, Reach, ReachOf
@@ -45,7 +45,7 @@ class AuditSearch:
         Entries that one page passes by where no index leads to the matches.
     """
 
-    def __init__(self, database: Database, *, most_passed: int = 20_000) -> None:
+    def __init__(self, database: Database, *, most_passed: int = 50_000) -> None:
         self._database = database
         self._most_passed = most_passed
 
@@ -177,7 +177,9 @@ class _Reading:
         if after is not None:
             statement = statement.where(_after(self._keys, after))
         if edge is not None:
-            statement = statement.where(not_(_after(self._keys, edge)))
+            key = self._keys[0]
+            column, value = _column(key), edge[key.column == "seq"]
+            statement = statement.where(column >= value if key.descending else column <= value)
         return statement.order_by(*map(_ordered, self._keys)).limit(limit)
 
     def _holds(self, stored: Stored) -> bool:
@@ -190,7 +192,7 @@ def _within(reach: Reach) -> ColumnElement[bool]:
     """Return that an entry is about a patient within reach, as far as the column tells."""
     patients = {part.patient for part in reach}
     if None in patients:
-        return audit_event.c.seq > 0
+        return true()
     named = audit_event.c.patient.in_(sorted(patient for patient in patients if patient))
     return or_(named, audit_event.c.patient.is_(None)) if NO_PATIENT in patients else named
 
@@ -225,7 +227,9 @@ def _write_cursor(position: Position, total: int | None) -> str:
 def _read_cursor(cursor: str) -> tuple[Position, int | None]:
     try:
         at, seq, total = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
-        position = (float(at), min(int(seq), _FAR))
-        return position, None if total is None else min(int(total), 2**31)
+        if not 0 <= seq <= _FAR:
+            raise ValueError(cursor)
+        position = (float(at), int(seq))
+        return position, None if total is None else min(max(int(total), 0), 2**31)
     except (ValueError, TypeError, OverflowError, RecursionError):
         raise Malformed("the cursor does not belong to this search") from None

@@ -91,6 +91,7 @@ class Hub:
         )
         self.exports = open_exports(stores, config)
         self.subscriptions = open_subscriptions(stores.keyring, config)
+        self.subscription_hosts = AllowedHosts(config.items("subscription.hosts"), setting="subscription.hosts")
         self._loops: dict[str, Loop] = {}
         self.workers: list[tuple[Worker, threading.Thread]] = []
         self.scp: StorageScp | None = None
@@ -174,7 +175,7 @@ class Hub:
         return Notifier(
             self.stores,
             self.subscriptions,
-            hosts=AllowedHosts(self.config.items("subscription.hosts"), setting="subscription.hosts"),
+            hosts=self.subscription_hosts,
             max_attempts=self.config.integer("subscription.max_attempts"),
         )
 
@@ -238,7 +239,7 @@ class Hub:
                 cds_fhir_hosts=tuple(self.config.items("cds.fhir_hosts")),
                 exports=self.exports,
                 subscriptions=self.subscriptions,
-                subscription_hosts=tuple(self.config.items("subscription.hosts")),
+                subscription_hosts=self.subscription_hosts,
                 max_exports=self.config.integer("export.max_running"),
             )
         )

@@ -1,6 +1,7 @@
 """HL7 v2 messages, taken: the patient, the visit and the order are in the ledger before the sender hears AA."""
 
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,8 +58,8 @@ class MessageDesk:
     site_issuer: str = ""
     clock: Callable[[], float] = time.time
 
-    def answer(self, content: bytes, address: str) -> bytes | None:
-        """Take a message and return its acknowledgement; None when it cannot even be told from noise.
+    def answer(self, content: bytes, address: str) -> bytes:
+        """Take a message and return its acknowledgement.
 
         AA is returned after the commit. A message that was taken before is answered AA and changes nothing.
         """
@@ -72,6 +73,10 @@ class MessageDesk:
         except OslerError as error:
             self._refused(error, address)
             return acknowledge(envelope, now=self._now(), error=error)
+        except Exception as fault:  # the outermost edge: a message or traceback could quote the data
+            where = traceback.extract_tb(fault.__traceback__)[-1]
+            log.error("message failed", error=type(fault).__name__, at=f"{where.filename}:{where.lineno}")
+            return acknowledge(envelope, now=self._now(), error=OslerError("something is wrong on this side"))
         return acknowledge(envelope, now=self._now())
 
     def turned_away(self, reason: str, address: str) -> None:

@@ -1,12 +1,13 @@
 """What a publisher works with, and how its deeds come into the audit."""
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy import Connection
 
 from osler.audit import HUB, Agent, AuditLog, AuditRecord
-from osler.config import Config
+from osler.config import Config, Destination
 from osler.domain.events import Delivery
 from osler.domain.identifiers import Identity
 from osler.domain.states import DeliveryState
@@ -58,9 +59,14 @@ def make_publisher(
         render=read_grey,
         card=lambda version: (cards or {}).get(str(version)),
     )
-    addresses = {one.name: one.url or one.address for one in config.destinations}
+    addresses = {one.name: host_of(one) for one in config.destinations}
     witness = AuditWitness(stores.audit, metrics, person or HUB, addresses)
     return Publisher(means, config, witness=witness, owner=owner)
+
+
+def host_of(destination: Destination) -> str:
+    """Return the host of a destination, as the audit names it: the rest of a URL may be a secret."""
+    return urlsplit(destination.url).hostname or "" if destination.url else destination.address
 
 
 def _opened(stored: Stored | None) -> Resource | None:

@@ -22,9 +22,7 @@ from osler.publish.message import Says
 _OUR_NAME: Final = "osler"
 
 
-def send(
-    message: Says, destination: Destination, *, allowed_hosts: Collection[str], whole_s: float = 30.0
-) -> Delivery:
+def send(message: Says, destination: Destination, *, allowed_hosts: Collection[str], whole_s: float = 30.0) -> Delivery:
     """Send a message to the recipients of a destination.
 
     Parameters

@@ -96,7 +96,7 @@ def index_of(resource: Resource) -> Indexed:
             present |= 1 << parameter.bit
         if parameter.stored == (parameter.name,):
             keys.update(dict.fromkeys(found))
-            if len(keys) > MOST_KEYS:
+            if max(len(found), len(keys)) > MOST_KEYS:
                 raise TooLarge("the resource has more codes and words than can be indexed")
     for parameter in SEARCHABLE[resource["resourceType"]].parameters.values():
         if parameter.kind == "composite" and not parameter.at and _joined(parameter, present, resource["resourceType"]):

@@ -40,7 +40,9 @@ def check(database: Database) -> None:
     with database.read() as connection:
         _refuse_newer(connection, scripts)
         if _revision(connection) != scripts.get_current_head():
-            raise ConfigError("the database's schema is behind this program: run osler init, or start osler serve")
+            raise ConfigError(
+                "the database's schema is behind this program: run osler init, which leaves what is there"
+            )
 
 
 def _config() -> Config:

@@ -67,9 +67,8 @@ class ResourceIndex:
             if rows:
                 connection.execute(_ADD[table], rows)
         return {
-            "patient": patient_of(stamped) or _patient_of_targets(connection, stamped, indexed),
+            **belonging(connection, stamped, indexed),
             "date_at": _date_at(stamped, indexed),
-            "restricted": _restricted(stamped),
             "present": indexed.present,
         }
 
@@ -115,6 +114,21 @@ def index_version() -> str:
     return f"{_RULES}-{hashlib.sha256(table_text().encode()).hexdigest()[:16]}"
 
 
+def belonging(connection: Connection, stamped: Resource, indexed: Indexed | None = None) -> dict[str, Any]:
+    """Return ``patient`` and ``restricted`` of a resource's own row; a Provenance belongs where its targets do."""
+    patient, restricted = patient_of(stamped), _restricted(stamped)
+    if stamped["resourceType"] == "Provenance":
+        links = (indexed or index_of(stamped)).links
+        targets = sorted({link.target for link in links if link.parameter == "target" and is_local(link.target)})
+        keys = [tuple(target.split("/")) for target in targets]
+        known = select(resources.c.patient, resources.c.restricted)
+        found = connection.execute(known.where(tuple_(resources.c.type, resources.c.id).in_(keys))).all()
+        patients = {row.patient for row in found} | {key[1] for key in keys if key[0] == "Patient"}
+        patient = patients.pop() if len(patients) == 1 else None
+        restricted = restricted or any(row.restricted for row in found)
+    return {"patient": patient, "restricted": restricted}
+
+
 def _date_at(stamped: Resource, indexed: Indexed) -> float:
     main = SEARCHABLE[stamped["resourceType"]].date
     return next((span.low for span in indexed.spans if span.parameter == main), NO_DATE)
@@ -126,14 +140,3 @@ def _restricted(resource: Resource) -> bool:
         label.get("code") in ("R", "V") and label.get("system", _CONFIDENTIALITY) == _CONFIDENTIALITY
         for label in resource.get("meta", {}).get("security", [])
     )
-
-
-def _patient_of_targets(connection: Connection, stamped: Resource, indexed: Indexed) -> str | None:
-    """Return the one patient of all that a Provenance tells of: it belongs where its targets do."""
-    if stamped["resourceType"] != "Provenance":
-        return None
-    targets = sorted({link.target for link in indexed.links if link.parameter == "target" and is_local(link.target)})
-    keys = [tuple(target.split("/")) for target in targets]
-    known = select(resources.c.patient).where(tuple_(resources.c.type, resources.c.id).in_(keys)).distinct()
-    found = connection.execute(known).scalars().all() if keys else []
-    return found[0] if len(found) == 1 else None

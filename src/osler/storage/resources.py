@@ -20,7 +20,7 @@ from osler.storage.blobs import Sealer
 from osler.storage.database import Database
 from osler.storage.resource_compartment import Compartment, members
 from osler.storage.resource_history import HistoryQuery, Position, history_page
-from osler.storage.resource_index import ResourceIndex
+from osler.storage.resource_index import ResourceIndex, belonging
 from osler.storage.resource_snapshot import Snapshot, versions_at
 from osler.storage.stored import Stored, binding, open_stored, within
 from osler.storage.tables import resource as resources
@@ -113,6 +113,8 @@ class ResourceStore:
             restricted=index["restricted"],
         )
         self._write(connection, saved, index, new=held is None)
+        if held is not None and (held.patient, held.restricted) != (saved.patient, saved.restricted):
+            self._take_along(connection, saved)
         if self._on_saved is not None:
             self._on_saved(connection, saved, stamped)
         return saved
@@ -242,6 +244,14 @@ class ResourceStore:
         row = connection.execute(_REFERRING, key).first()
         return None if row is None else (row.type, row.id)
 
+    def _take_along(self, connection: Connection, moved: Stored) -> None:
+        """Let each Provenance of a resource belong where the resource now does."""
+        for row in connection.execute(_TELLING, {"target": moved.reference}).all():
+            told = self.held(connection, "Provenance", row.id)
+            if told is not None:
+                values = belonging(connection, fhir.loads(told.text))
+                connection.execute(_REPLACE.values(values), {"of_type": told.type, "of_id": told.id})
+
     def _next(self, held: Stored | None) -> tuple[int, float]:
         return 1 if held is None else held.version + 1, round(self._clock(), 3)
 
@@ -287,6 +297,11 @@ _RETIRE: Final = history.insert().from_select(
 )
 _REPLACE: Final = resources.update().where(
     resources.c.type == bindparam("of_type"), resources.c.id == bindparam("of_id")
+)
+_TELLING: Final = select(references.c.id).where(
+    references.c.type == "Provenance",
+    references.c.parameter == "target",
+    references.c.target == bindparam("target"),
 )
 _REFERRING: Final = (
     select(references.c.type, references.c.id)

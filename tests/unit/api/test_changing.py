@@ -69,6 +69,8 @@ def make(server: FhirServer, caller: Any, change: Change) -> int:
 
 
 PATCH = ({"op": "replace", "path": "/subject/reference", "value": "Patient/b"},)
+AMENDED = ({"op": "replace", "path": "/status", "value": "amended"},)
+TESTED = ({"op": "test", "path": "/status", "value": "final"}, *AMENDED)
 WRITES = [
     # rule, reach by right, what is there, method, what is written, status or error
     ("create in the patient's record", {"c": OF_A}, None, "POST", observation(), 201),
@@ -89,10 +91,15 @@ WRITES = [
     ("update as create", {"u": OF_A}, None, "PUT", observation(), 201),
     ("update as create in another's", {"u": OF_A}, None, "PUT", observation("b"), AccessDenied),
     ("patch to another", {"u": OF_A, "r": OF_A}, observation(), "PATCH", PATCH, AccessDenied),
+    ("patch what is not seen", {"u": OF_A}, observation(), "PATCH", AMENDED, 200),
+    ("ask by a patch what is not seen", {"u": OF_A}, observation(), "PATCH", TESTED, AccessDenied),
+    ("ask by a patch what is seen", {"u": OF_A, "r": OF_A}, observation(), "PATCH", TESTED, 200),
     ("patch another's", {"u": OF_A, "r": OF_A}, observation("b"), "PATCH", PATCH, NotFound),
     ("patch nothing", {"u": OF_A, "r": OF_A}, None, "PATCH", PATCH, NotFound),
     ("delete the patient's", {"d": OF_A, "r": OF_A}, observation(), "DELETE", None, 204),
     ("delete another's", {"d": OF_A, "r": OF_A}, observation("b"), "DELETE", None, NotFound),
+    ("delete what is not there: no other answer", {"d": OF_A, "r": OF_A}, None, "DELETE", None, NotFound),
+    ("delete what is not there, with leave for all", {"d": EVERYTHING}, None, "DELETE", None, 204),
     ("delete what can be seen alone", {"d": OF_A, "r": EVERYTHING}, observation("b"), "DELETE", None, AccessDenied),
 ]  # fmt: skip
 
@@ -129,6 +136,18 @@ def test_reach(
             make(server, Caller(**reach), change)
         if there is not None:
             assert server.call("GET", f"/Observation/{logical_id}").text == before
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_if_match_does_not_tell_what_is_out_of_reach(server: FhirServer, method: str) -> None:
+    there = server.create(observation("b")).partition("/")[2]
+    told = set()
+    for logical_id in (there, "none"):
+        change = Change(method, "Observation", logical_id, resource=observation(id=logical_id), if_match='W/"1"')
+        with pytest.raises(OslerError) as refused:
+            make(server, Caller(u=OF_A, d=OF_A, r=OF_A), change)
+        told.add((type(refused.value), str(refused.value)))
+    assert len(told) == 1
 
 
 def test_criteria_choose_within_reach_alone(server: FhirServer) -> None:

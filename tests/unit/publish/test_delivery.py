@@ -58,6 +58,7 @@ class Site:
     """A publisher with a PACS, a pager and a FHIR store."""
 
     ledger: Ledger
+    means: Means
     publisher: Publisher
     outbox: Outbox
     resources: ResourceStore
@@ -67,6 +68,11 @@ class Site:
     pager: Pager
     statuses: list[int]
     config: Config
+
+    def send_to(self, *destinations: Destination) -> None:
+        """Put other destinations in place of those that are there."""
+        self.config = replace(self.config, destinations=destinations)
+        self.publisher = Publisher(self.means, self.config, witness=self.notes, owner="hub/1", clock=self.clock)
 
     def run(self, *kinds: str) -> None:
         while self.publisher.step(kinds):
@@ -106,7 +112,7 @@ def site(tmp_path: Path, ledger: Ledger, make_config: Callable[..., Config]) -> 
     )
     notes = Notes()
     publisher = Publisher(means, config, witness=notes, owner="hub/1", clock=clock)
-    yield Site(ledger, publisher, outbox, resources, notes, clock, pacs, pager, statuses, config)
+    yield Site(ledger, means, publisher, outbox, resources, notes, clock, pacs, pager, statuses, config)
     pacs.stop()
     pager.stop()
 
@@ -360,9 +366,7 @@ class TestMessages:
         listener.stop()
 
     def plan(self, site: Site, emr: MllpListener, record: Callable[..., Recorded]) -> Recorded:
-        destination = Destination("emr", "hl7v2", address=f"127.0.0.1:{emr.port}", application="EMR")
-        site.config = replace(site.config, destinations=(destination,))
-        site.publisher._config = site.config
+        site.send_to(Destination("emr", "hl7v2", address=f"127.0.0.1:{emr.port}", application="EMR"))
         return record(radiograph(), config=site.config, now=site.clock.now)
 
     def letters(self) -> list[str]:

@@ -95,6 +95,23 @@ def test_each_save_is_the_next_version_and_the_past_can_be_read(ledger: Ledger) 
     assert fhir.loads(saved[1].text)["meta"] == {"versionId": "2", "lastUpdated": "2023-11-14T22:13:22.000Z"}
 
 
+@pytest.mark.parametrize(
+    ("moved", "patient", "restricted"),
+    [({"patient": "b"}, "b", False), ({"meta": RESTRICTED}, "a", True), ({"status": "amended"}, "a", False)],
+)
+def test_a_provenance_belongs_where_its_target_does(
+    ledger: Ledger, moved: dict[str, Any], patient: str, restricted: bool
+) -> None:
+    ledger.save(observation())
+    told = {"resourceType": "Provenance", "id": "p", "recorded": "2026-01-02T09:00:00Z"}
+    ledger.save(told | {"target": [{"reference": "Observation/o/_history/1"}], "agent": [{"who": {"display": "x"}}]})
+
+    ledger.save(observation(**moved))
+
+    held = ledger.store.read("Provenance", "p")
+    assert (held.patient, held.restricted, held.version) == (patient, restricted, 1)
+
+
 @pytest.mark.parametrize("version", ["0", "4", "-1", "01x", "", "9" * 30, "１"])
 def test_a_version_that_is_not_there_is_not_found(ledger: Ledger, version: str) -> None:
     ledger.save(observation())

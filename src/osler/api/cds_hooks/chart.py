@@ -189,7 +189,8 @@ def resources_of(bundle: Resource | None, type_name: str) -> Iterator[Resource]:
 
 
 def _identifiers(patient: Resource) -> Iterator[tuple[str, str]]:
-    for identifier in patient.get("identifier", []):
+    identifiers = patient.get("identifier")
+    for identifier in identifiers[:_MAX_FOUND] if isinstance(identifiers, list) else []:
         if isinstance(identifier, dict) and isinstance(identifier.get("value"), str):
             system = identifier.get("system", "")
             if isinstance(system, str) and identifier["value"]:

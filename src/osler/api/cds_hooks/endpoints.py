@@ -22,9 +22,9 @@ from osler.api.cds_hooks.feedback import CardStore, parse_feedback
 from osler.api.cds_hooks.hook_request import HookRequest, parse
 from osler.api.cds_hooks.imaging_orders import CREATININE, EGFR, LOINC, order_cards
 from osler.api.cds_hooks.patient_view import patient_view
-from osler.api.cds_hooks.trust import Proof, verify
 from osler.api.guard import CLIENT_KEY, address_of
 from osler.api.services import Services
+from osler.api.smart.assertion import Assertion, verify_assertion
 from osler.api.smart.clients import Client
 from osler.api.smart.key_sets import ClientKeys
 from osler.api.smart.paths import names_of
@@ -116,7 +116,7 @@ class CdsHooks:
         service, proof, body = await self._enter(request, "/feedback")
         return await run_in_threadpool(self._feedback, request, service, proof, body)
 
-    async def _enter(self, request: Request, suffix: str) -> tuple[Service, Proof, bytes]:
+    async def _enter(self, request: Request, suffix: str) -> tuple[Service, Assertion, bytes]:
         """Let pass a client that proves itself, once, for this endpoint; only then is the body read."""
         service = SERVICES.get(request.path_params["id"])
         if service is None:
@@ -131,18 +131,19 @@ class CdsHooks:
                 raise TooLarge("the body is longer than 5 MB")
         return service, proof, body
 
-    def _prove(self, request: Request, path: str) -> Proof:
+    def _prove(self, request: Request, path: str) -> Assertion:
         services = self._services
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("a JWT of the CDS client is needed")
         now = services.tokens.clock()
-        proof = verify(
+        proof = verify_assertion(
             token.strip(),
             find=services.clients.find,
             key_of=self._keys.find,
             audiences=names_of(services.base_url, path),
             now=now,
+            also="iat",
         )
         use = services.database.write(
             lambda c: services.tokens.use_assertion(c, proof.client.id, proof.jti, expires_at=proof.expires_at)
@@ -152,7 +153,7 @@ class CdsHooks:
         request.scope[CLIENT_KEY] = proof.client.id
         return proof
 
-    def _call(self, request: Request, service: Service, proof: Proof, body: bytes) -> Response:
+    def _call(self, request: Request, service: Service, proof: Assertion, body: bytes) -> Response:
         services = self._services
         asked = parse(body, service.hook)
         store = Store(services.search, services.fhir_base, services.tokens.clock)
@@ -177,7 +178,7 @@ class CdsHooks:
         self._write(note)
         return _json({"cards": [to_json(card, codes=CODES) for card in cards]})
 
-    def _feedback(self, request: Request, service: Service, proof: Proof, body: bytes) -> Response:
+    def _feedback(self, request: Request, service: Service, proof: Assertion, body: bytes) -> Response:
         services = self._services
         given = parse_feedback(body)
         counts = {outcome: sum(one.outcome == outcome for one in given) for outcome in ("accepted", "overridden")}

@@ -160,7 +160,7 @@ def _entries(entries: list[Any]) -> Iterator[Feedback]:
         if not isinstance(entry, Mapping):
             raise Malformed(f"{where}: an object is needed")
         card, outcome = entry.get("card"), entry.get("outcome")
-        if not isinstance(card, str) or not card:
+        if not isinstance(card, str) or not card or not card.isprintable():
             raise Malformed(f"{where}.card: the UUID of a card is needed")
         if outcome not in _OUTCOMES:
             raise Malformed(f"{where}.outcome: must be accepted or overridden")
@@ -177,8 +177,8 @@ def _override(value: Any, where: str) -> tuple[str, str]:
         raise Malformed(f"{where}.overrideReason: an object is needed")
     reason, comment = value.get("reason"), value.get("userComment", "")
     code = reason.get("code", "") if isinstance(reason, Mapping) else ""
-    if not isinstance(code, str) or len(code) > _MAX_CODE or not isinstance(comment, str):
-        raise Malformed(f"{where}.overrideReason: a code and a comment are strings")
+    if not isinstance(code, str) or len(code) > _MAX_CODE or not code.isprintable() or not isinstance(comment, str):
+        raise Malformed(f"{where}.overrideReason: a code is a short word, and a comment a text")
     return code, comment[:_MAX_COMMENT]
 
 

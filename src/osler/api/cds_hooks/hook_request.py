@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from osler.errors import Malformed
 from osler.standards import fhir
@@ -112,7 +113,7 @@ def _patient(value: str) -> str:
 
 def _authorization(document: Mapping[str, Any]) -> tuple[str, str]:
     server = document.get("fhirServer", "")
-    if not isinstance(server, str) or (server and not server.startswith(("http://", "https://"))):
+    if not isinstance(server, str) or (server and not _is_web_address(server)):
         raise Malformed("fhirServer: not a URL")
     authorization = document.get("fhirAuthorization")
     if authorization is None:
@@ -125,6 +126,15 @@ def _authorization(document: Mapping[str, Any]) -> tuple[str, str]:
     if not token.isascii() or not token.isprintable() or " " in token:
         raise Malformed("fhirAuthorization.access_token: not a bearer token")
     return server.rstrip("/"), token
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    plain = text.isascii() and text.isprintable() and not parts.query and not parts.fragment and "@" not in parts.netloc
+    return plain and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _orders(bundle: Any) -> tuple[Resource, ...]:

@@ -150,7 +150,8 @@ def _kidneys(observation: Resource, patient: Resource) -> Kidneys | None:
         return None
     if observation.get("status") not in _LIVE or quantity.get("comparator"):
         return None
-    codes = [c.get("code") for c in _list(observation.get("code", {}), "coding") if c.get("system") == LOINC]
+    codings = [c for c in _list(observation.get("code"), "coding") if isinstance(c, dict)]
+    codes = [c["code"] for c in codings if c.get("system") == LOINC and isinstance(c.get("code"), str)]
     if any(code in EGFR for code in codes):
         return Kidneys(float(value), day, f"eGFR {value} as reported on {day}.")
     factor = next((CREATININE[code] for code in codes if code in CREATININE), None)

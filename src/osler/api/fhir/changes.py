@@ -58,6 +58,7 @@ class Changes:
             request.path_params.get("id", ""),
             _criteria(request),
             if_match=request.headers.get("if-match", ""),
+            if_none_match=request.headers.get("if-none-match", ""),
         )
         require_rights(caller, change)
         if request.method == "PATCH":

@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from osler.api.fhir.conditional import check_match
+from osler.api.fhir.conditional import check_match, check_none_match
 from osler.api.fhir.references import local_references, relative
 from osler.api.fhir.subscriptions import ended, subscribed
 from osler.api.fhir.verifying import verified
@@ -50,6 +50,8 @@ EVENTS: Final = {
     "DELETE": "resource-deleted",
 }
 """Audit event of a method."""
+_ASKING: Final = frozenset({"test", "copy", "move"})
+"""Operations of a patch whose outcome tells what is there."""
 _FAULTS: Final = frozenset({"fatal", "error"})
 
 
@@ -72,6 +74,8 @@ class Change:
         Operations of a JSON Patch.
     if_match : str
         ``If-Match``; empty for none.
+    if_none_match : str
+        ``If-None-Match``; empty for none.
     place : str
         FHIRPath of the resource in what was sent, when it is not the whole of it.
     """
@@ -83,6 +87,7 @@ class Change:
     resource: Resource | None = None
     patch: tuple[Resource, ...] = ()
     if_match: str = ""
+    if_none_match: str = ""
     place: str = ""
 
 
@@ -288,6 +293,9 @@ class Changing:
                 ended(self.services.subscriptions, self.connection, held.id)
             return Done(204, self.services.resources.delete(self.connection, held))
         if change.method == "PATCH":
+            asks = any(operation["op"] in _ASKING for operation in change.patch)
+            if held is not None and asks and not within(self.caller.reach(change.type, "r"), held):
+                raise AccessDenied("a patch that tests, copies or moves needs the right to read")
             return self._keep(change, _patched(change, held), held)
         return self._keep(change, (change.resource or {}) | {"id": change.id}, held)
 
@@ -299,9 +307,16 @@ class Changing:
         if held is not None and not within(self.caller.reach(change.type, RIGHTS[change.method]), held):
             if within(self.caller.reach(change.type, "r"), held):
                 raise AccessDenied("the scope of the access token does not allow this for this resource")
+            check_match(change.if_match, None)  # as if there were none
             raise NotFound("there is no such resource")
         check_match(change.if_match, held)
+        check_none_match(change.if_none_match, held)
+        if held is None and change.method == "DELETE" and change.id and not self._sees_all(change):
+            raise NotFound("there is no such resource")  # the same answer as for one that is out of reach
         return held
+
+    def _sees_all(self, change: Change) -> bool:
+        return set(EVERYTHING) <= set(self.caller.reach(change.type, RIGHTS[change.method]))
 
     def _keep(self, change: Change, resource: Resource, held: Stored | None) -> Done:
         resource = relative(resource, self.services.fhir_base)

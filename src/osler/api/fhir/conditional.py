@@ -37,6 +37,18 @@ def check_match(if_match: str, stored: Stored | None) -> None:
         raise PreconditionFailed("the current version is not the one that If-Match names")
 
 
+def check_none_match(if_none_match: str, stored: Stored | None) -> None:
+    """Let pass a change that must not replace anything (``If-None-Match: *``); an empty header asks for nothing.
+
+    Raises
+    ------
+    PreconditionFailed
+        If there is a version already, or the very one that the header names.
+    """
+    if if_none_match and stored is not None and not stored.deleted and _names(if_none_match, stored):
+        raise PreconditionFailed("there is a version already that If-None-Match names")
+
+
 def not_modified(stored: Stored, *, if_none_match: str, if_modified_since: str) -> bool:
     """Tell whether the client has this version already; ``If-None-Match`` goes before the date (RFC 9110 13.2.2)."""
     if if_none_match:

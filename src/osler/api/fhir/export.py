@@ -179,7 +179,8 @@ class Exporting:
         patients = tuple(reading.patients) if reading.patients else None
         if level == "group":
             members = self._members(request.path_params["id"], caller, connection)
-            patients = tuple(p for p in members if patients is None or p in patients)
+            chosen = frozenset(members if patients is None else patients)
+            patients = tuple(member for member in members if member in chosen)
         types = _types(reading, caller, level)
         query = f"?{request.url.query}" if request.url.query else ""
         path = request.url.path.removeprefix("/fhir/R4")

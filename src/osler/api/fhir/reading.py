@@ -147,7 +147,10 @@ class Reading:
         links = [_link("self", place, understood)]
         if after:
             links.append(_link("next", place, [*understood, (_CURSOR, _written(after))]))
-        text = json.dumps({"resourceType": "Bundle", "type": "history", "link": links}, separators=(",", ":"))
+        head: dict[str, Any] = {"resourceType": "Bundle", "type": "history"}
+        if query.after is None and after is None:  # all of them are here
+            head["total"] = len(versions)
+        text = json.dumps(head | {"link": links}, separators=(",", ":"))
         if not versions:
             return text
         return f'{text[:-1]},"entry":[{",".join(_entry(stored, base) for stored in versions)}]}}'

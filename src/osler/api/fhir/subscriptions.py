@@ -14,7 +14,6 @@ from osler.api.guard import Caller
 from osler.api.services import Services
 from osler.api.smart.scopes import in_words
 from osler.errors import DeliveryRefused, Malformed, Unprocessable
-from osler.publish.hosts import AllowedHosts
 from osler.standards.fhir import Issue, Resource
 from osler.standards.fhir_dates import parse_span
 from osler.storage.subscriptions import Active, Channel, SubscriptionStore, conditions_of
@@ -91,7 +90,7 @@ def _channel(services: Services, caller: Caller, resource: Resource, before: Act
         raise _cannot("Subscription.channel.type", "only rest-hook is offered")
     endpoint = channel.get("endpoint", "")
     try:
-        parts = AllowedHosts(services.subscription_hosts, setting="subscription.hosts").check(endpoint)
+        parts = services.subscription_hosts.check(endpoint)
     except DeliveryRefused as error:
         raise _cannot("Subscription.channel.endpoint", str(error)) from None
     payload = channel.get("payload", "")

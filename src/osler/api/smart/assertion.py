@@ -1,8 +1,8 @@
-"""private_key_jwt: a client proves itself with a short-lived JWT that its key has signed.
+"""A client proves itself with a short-lived JWT that its key has signed: private_key_jwt, and calls of CDS services.
 
 References
 ----------
-RFC 7523; SMART App Launch 2.2, Client Authentication: Asymmetric (private_key_jwt)
+RFC 7523; SMART App Launch 2.2, Client Authentication: Asymmetric (private_key_jwt); CDS Hooks 2.0, Trusting CDS Clients
 """
 
 import json
@@ -29,7 +29,7 @@ _HEADERS: Final = frozenset({"alg", "kid", "typ", "jku"})
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """An assertion that holds."""
+    """An assertion that holds; whether it was used before is for the caller to see."""
 
     client: Client
     jti: str
@@ -43,8 +43,9 @@ def verify_assertion(
     key_of: Callable[[Client, str], ClientKey | None],
     audiences: Collection[str],
     now: float,
+    also: str = "sub",
 ) -> Assertion:
-    """Check a client assertion; whether it was used before is for the caller to see.
+    """Check a client assertion.
 
     Parameters
     ----------
@@ -55,9 +56,12 @@ def verify_assertion(
     key_of : callable
         Returns a client's key of a name, or None.
     audiences : collection of str
-        URLs that mean this token endpoint.
+        URLs that mean this endpoint.
     now : float
         Seconds since the epoch, UTC.
+    also : {"sub", "iat"}
+        The claim that must be there besides ``iss``, ``aud``, ``exp`` and ``jti``: ``sub`` is the client in RFC 7523,
+        ``iat`` is asked for by CDS Hooks.
 
     Raises
     ------
@@ -82,7 +86,7 @@ def verify_assertion(
         claims = jwt.decode(text, key, algorithms=[algorithm]).claims
     except JoseError:
         raise Unauthenticated("the assertion's signature does not hold") from None
-    return _checked(claims, client, audiences, now)
+    return _checked(claims, client, audiences, now=now, also=also)
 
 
 def _unverified(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -98,15 +102,18 @@ def _unverified(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return header, claims
 
 
-def _checked(claims: dict[str, Any], client: Client, audiences: Collection[str], now: float) -> Assertion:
+def _checked(claims: dict[str, Any], client: Client, audiences: Collection[str], *, now: float, also: str) -> Assertion:
+    wanted: dict[str, Any] = {also: {"essential": True}}
+    if also == "sub":
+        wanted[also]["value"] = client.id
     registry = jwt.JWTClaimsRegistry(
         now=int(now),
         leeway=_SKEW_S,
         iss={"essential": True, "value": client.id},
-        sub={"essential": True, "value": client.id},
         aud={"essential": True, "values": list(audiences)},
         exp={"essential": True},
         jti={"essential": True},
+        **wanted,
     )
     try:
         registry.validate(claims)

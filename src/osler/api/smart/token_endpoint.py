@@ -126,9 +126,10 @@ class TokenEndpoint:
                 return allowed
             held = allowed.grant.scopes
             scopes = held if asked is None else intersect(asked, held)
-            if not any(scope.context for scope in scopes):
-                # raised, so that the refresh token is not used up
-                raise OAuthRefused("invalid_scope", "nothing of the scope was granted")
+            beyond = [scope for scope in asked or () if not intersect([scope], held)]
+            if beyond or not any(scope.context for scope in scopes):
+                # raised, so that the refresh token is not used up (RFC 6749 section 6)
+                raise OAuthRefused("invalid_scope", "the scope goes beyond what was granted")
             return self._tokens(connection, allowed, scopes)
 
         return answer(self._write(request, proven, "refresh_token", issue).document)

@@ -91,13 +91,13 @@ def acknowledge(envelope: Envelope, *, now: str, error: OslerError | None = None
     return _acknowledgement(envelope.message, envelope.control_id, envelope.trigger, now, error)
 
 
-def reject(content: bytes, *, now: str, error: OslerError) -> bytes | None:
-    """Build the acknowledgement of what could not be opened; None when not even its MSH can be read."""
+def reject(content: bytes, *, now: str, error: OslerError) -> bytes:
+    """Build the acknowledgement of what could not be opened; when not even its MSH can be read, one that names none."""
     head = content.lstrip(b"\r\n").split(b"\r", 1)[0].split(b"\n", 1)[0]
     try:
         message = parse(head)
     except OslerError:
-        return None
+        return f"MSH|^~\\&|||||{now}||ACK|ACK|P|2.5.1\rMSA|AR||{error}\r".encode()
     control_id = message.segments[0].field(10)[:_MAX_CONTROL_ID]
     return _acknowledgement(message, message.text(control_id), "", now, error)
 

@@ -71,7 +71,7 @@ def patient_of(envelope: Envelope, *, site_issuer: str) -> PatientRecord:
         "name": list(names(reader, pid, 5)),
         "telecom": [*contact_points(reader, pid, 13, "home"), *contact_points(reader, pid, 14, "work")],
         "gender": _GENDER.get(reader.component(pid, 8).upper(), ""),
-        "birthDate": date(reader.component(pid, 7)),
+        "birthDate": _birth_date(reader, pid),
         "address": list(addresses(reader, pid, 11)),
         "contact": [contact for nk1 in envelope.segments("NK1") if (contact := _contact(reader, nk1))],
     }
@@ -96,6 +96,14 @@ def merged_identity(envelope: Envelope, *, site_issuer: str) -> Identity:
         If there is no MRG, or it names no record number.
     """
     return _identity(Reader(envelope.message), _one(envelope, "MRG"), 1, site_issuer)
+
+
+def _birth_date(reader: Reader, pid: Segment) -> str:
+    said = reader.component(pid, 7)
+    born = date(said)
+    if said and not born:
+        raise Malformed("PID-7: not a date")
+    return born
 
 
 def _one(envelope: Envelope, name: str) -> Segment:

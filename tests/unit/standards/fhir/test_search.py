@@ -1,10 +1,11 @@
 """What a resource is found by, and what a query asks for."""
 
 import re
+from typing import Any
 
 import pytest
 
-from osler.errors import Malformed
+from osler.errors import Malformed, TooLarge
 from osler.standards.fhir_conditions import Chain, Condition, Every, Has, Present, Range, Text
 from osler.standards.fhir_dates import ALWAYS, NO_DATE
 from osler.standards.fhir_definitions import definitions
