@@ -198,11 +198,21 @@ def said_by(entry: AuditEntry) -> Said:
     return Said(entry.event, entry.patient, found, profile, query, entry.outcome)
 
 
-@pytest.mark.parametrize("row", [*READS, *WRITES], ids=lambda row: row.name)
-def test_what_a_client_does(site: Site, row: Row) -> None:
+@pytest.mark.parametrize("row", READS, ids=lambda row: row.name)
+def test_what_a_client_reads(site: Site, row: Row) -> None:
+    does(site, row)
+
+
+def test_what_a_client_writes(site: Site) -> None:
+    for row in WRITES:  # each after the one before
+        does(site, row)
+
+
+def does(site: Site, row: Row) -> None:
+    """Do what a row says, and check what is on record of it."""
     site.entries()
     answer = site.fhir.call(row.method, row.path, row.body, row.headers)
-    assert answer.status_code == row.status, answer.text
+    assert answer.status_code == row.status, (row.name, answer.text)
     entries = site.entries()
     key = repr
     assert sorted(map(said_by, entries), key=key) == sorted(row.said, key=key)
@@ -356,6 +366,8 @@ def test_a_person_by_an_app(people: SmartSite) -> None:
 
 
 def test_a_privacy_officer_reads_the_log_and_a_clinician_does_not(people: SmartSite) -> None:
+    ann = people.tokens(people.app("launch/patient patient/Observation.rs"))["access_token"]
+    assert people.read(ann, "Observation/o1").status_code == 200
     people.people.users.add("pia", Role.PRIVACY_OFFICER, PASSWORD)
     app = people.app("user/AuditEvent.rs user/Observation.rs")
     held = people.token(app.exchange(people.code(app, people.browser("pia"), of=None)))["access_token"]

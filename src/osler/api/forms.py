@@ -17,7 +17,7 @@ _WHOLE_S: Final = 10.0
 Pairs = list[tuple[str, str]]
 
 
-async def read_form(request: Request, *, whole_s: float = _WHOLE_S) -> Pairs:
+async def read_form(request: Request, *, whole_s: float = _WHOLE_S, or_nothing: bool = False) -> Pairs:
     """Return the fields of a URL-encoded form, in order.
 
     Parameters
@@ -25,6 +25,8 @@ async def read_form(request: Request, *, whole_s: float = _WHOLE_S) -> Pairs:
     request : Request
     whole_s : float
         Longest time for all of it to arrive, seconds: nobody has shown yet who he is.
+    or_nothing : bool
+        Take a request without a body, and without a media type, as a form without fields.
 
     Raises
     ------
@@ -34,7 +36,12 @@ async def read_form(request: Request, *, whole_s: float = _WHOLE_S) -> Pairs:
         If it cannot be decoded.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not kind and request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+    if (
+        or_nothing
+        and not kind
+        and request.headers.get("content-length", "0") == "0"
+        and "transfer-encoding" not in request.headers
+    ):
         return []  # nothing was sent
     if kind != _FORM:
         raise HTTPException(415, f"the body must be {_FORM}")

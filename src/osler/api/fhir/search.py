@@ -38,7 +38,7 @@ class Search:
 
     async def by_post(self, request: Request) -> Response:
         """Answer ``POST /{type}/_search``: the same as GET, with parameters in both places."""
-        form = await read_form(request)
+        form = await read_form(request, or_nothing=True)
         return await run_in_threadpool(self._search, request, form)
 
     def _search(self, request: Request, form: Pairs) -> Response:
