@@ -52,7 +52,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "address needs its address or network here too.",
     ),
     Setting("subscription.max_attempts", 10, "Calls to a subscriber that fail before its subscription ends."),
-    Setting("cds.fhir_hosts", [], "HOST or HOST:PORT of CDS clients' FHIR servers that may be asked."),
+    Setting(
+        "cds.fhir_hosts",
+        [],
+        "Hosts of CDS clients' FHIR servers that may be asked: names, addresses, networks. A name that stands for a "
+        "private address needs its address or network here too.",
+    ),
     Setting("dimse.address", "127.0.0.1:11112", "HOST:PORT of the DICOM storage SCP."),
     Setting("dimse.ae_title", "OSLER", "Our AE title, as SCP and as SCU."),
     Setting(

@@ -149,7 +149,7 @@ class Hub:
             accept=lambda received: None,
             metrics=Metrics(),
             cards=CardStore(database, sealer),
-            cds_fhir_hosts=(self.ehr.url.removeprefix("http://"),),
+            cds_fhir_hosts=("127.0.0.1", "ehr.example"),
         )
         jwks = json.dumps({"keys": [KEY.as_dict(private=False)]})
         self.client_id = self.services.clients.add("ehr", "system/Patient.rs", jwks=jwks)
@@ -301,6 +301,7 @@ def test_a_jwt_holds_once(hub: Hub) -> None:
         (view(context={"userId": "Practitioner/u", "patientId": "a/b/c"}), 400, "context.patientId"),
         (view(prefetch=[1]), 400, "prefetch"),
         (view(fhirServer="ftp://x"), 400, "fhirServer"),
+        (view(fhirServer="https://ehr.example@x.example/fhir"), 400, "fhirServer"),
         (view(fhirServer="http://["), 400, "fhirServer"),
         (view(fhirServer="http://x/fhir?to="), 400, "fhirServer"),
         (view(fhirAuthorization={"access_token": "t"}), 400, "fhirServer"),
@@ -484,12 +485,29 @@ class TestPrefetch:
         assert refused.status_code == 412
         assert words in refused.json()["issue"][0]["diagnostics"]
 
-    @pytest.mark.parametrize("url", ["http://169.254.169.254/fhir", "http://10.0.0.1/fhir", "http://ehr.example/fhir"])
+    @pytest.mark.parametrize(
+        "url", ["https://169.254.169.254/fhir", "https://10.0.0.1/fhir", "https://other.example/fhir"]
+    )
     def test_a_server_that_is_not_listed_is_not_asked(self, hub: Hub, url: str) -> None:
         refused = self.ask(hub, prefetch={"patient": PATIENT}, fhirServer=url)
 
         assert refused.status_code == 412
         assert "cds.fhir_hosts" in refused.json()["issue"][0]["diagnostics"]
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://169.254.169.254/fhir",
+            "http://10.0.0.1/fhir",
+            "http://ehr.example/fhir",
+            "https://ehr.example:port/fhir",
+        ],
+    )
+    def test_no_token_goes_out_in_clear_or_to_what_only_looks_listed(self, hub: Hub, url: str) -> None:
+        refused = self.ask(hub, prefetch={"patient": PATIENT}, fhirServer=url)
+
+        assert refused.status_code == 412
+        assert "fhirServer: the address is not" in refused.json()["issue"][0]["diagnostics"]
 
     def test_nothing_sent_and_nobody_to_ask(self, hub: Hub) -> None:
         body = view(prefetch={}, context={"userId": "Practitioner/u", "patientId": "unknown"})

@@ -12,7 +12,7 @@ from joserfc import jwk, jws
 
 from osler.api.smart.assertion import ASSERTION_TYPE
 from osler.api.smart.clients import Client, Registration
-from osler.api.smart.key_sets import ClientKeys, check_hosts
+from osler.api.smart.key_sets import ClientKeys
 from osler.errors import ConfigError
 from osler.testing.clock import FakeClock
 from smart_flow import BASE, SmartSite
@@ -241,4 +241,4 @@ def test_an_assertion_does_not_say_where_its_key_is(
 @pytest.mark.parametrize("host", ["http://x", "a b", "*.example", "", "10.0.0.1/8"])
 def test_a_setting_that_names_no_host_is_refused(host: str) -> None:
     with pytest.raises(ConfigError, match="no host, address or network"):
-        check_hosts(["keys.example", "10.0.0.0/8", "::1", host])
+        ClientKeys(["keys.example", "10.0.0.0/8", "::1", host])

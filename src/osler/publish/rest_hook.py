@@ -14,7 +14,7 @@ import httpx
 
 from osler import __version__
 from osler.errors import DeliveryRefused, PeerUnavailable
-from osler.publish.hosts import AllowedHosts
+from osler.publish.hosts import AllowedHosts, pinned
 
 WHOLE_S: Final = 10.0
 """Longest time from looking the host up to the answer, seconds."""
@@ -67,10 +67,8 @@ async def _status(what: Call, hosts: AllowedHosts) -> int:
     """Return the status alone: what else the answer holds, and how much of it, is of no interest."""
     parts = hosts.check(what.endpoint)
     address = await hosts.address_of(parts)
-    brackets = f"[{address}]" if ":" in address else address
-    port = f":{parts.port}" if parts.port else ""
     path = f"{parts.path.rstrip('/')}/{what.reference}" if what.reference else parts.path
-    target = parts._replace(netloc=f"{brackets}{port}", path=path).geturl()
+    target = pinned(parts._replace(path=path), address)
     headers = dict(what.headers) | {"User-Agent": f"osler/{__version__}", "Host": parts.netloc}
     if what.reference:
         headers["Content-Type"] = what.media_type

@@ -4,13 +4,12 @@ import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
-
-import httpx
+from urllib.parse import quote
 
 from osler.api.cds_hooks.hook_request import HookRequest
 from osler.domain.reach import Part, Reach
-from osler.errors import Malformed, PreconditionFailed
+from osler.errors import DeliveryRefused, Malformed, PeerUnavailable, PreconditionFailed
+from osler.publish.hosts import AllowedHosts, get
 from osler.standards import fhir
 from osler.standards.fhir import Resource
 from osler.standards.fhir_query import parse_query
@@ -58,17 +57,17 @@ class Chart:
     templates : mapping of str to str
         Prefetch templates of the service.
     store : Store
-    allowed_hosts : sequence of str
-        FHIR servers that may be asked, as HOST or HOST:PORT.
+    hosts : AllowedHosts
+        FHIR servers that may be asked.
     """
 
     def __init__(
-        self, request: HookRequest, templates: Mapping[str, str], *, store: Store, allowed_hosts: Sequence[str]
+        self, request: HookRequest, templates: Mapping[str, str], *, store: Store, hosts: AllowedHosts
     ) -> None:
         self._request = request
         self._templates = templates
         self._store = store
-        self._allowed = frozenset(allowed_hosts)
+        self._hosts = hosts
         self.now = store.clock()
         self.patient = self.prefetched("patient")
         self.local = self._local()
@@ -119,33 +118,18 @@ class Chart:
         return found[0] if found else None
 
     def _fetch(self, address: str, key: str) -> Resource | None:
-        server = self._request.fhir_server
-        parts = urlsplit(server)
-        if not {parts.hostname, parts.netloc} & self._allowed:
-            raise PreconditionFailed(
-                f"prefetch.{key} was not sent, and the host of fhirServer is not among cds.fhir_hosts"
-            )
         headers = {"accept": "application/fhir+json"}
         if self._request.access_token:
             headers["authorization"] = f"Bearer {self._request.access_token}"
+        url = f"{self._request.fhir_server}/{address}"
         try:
-            with (
-                httpx.Client(timeout=_FETCH_S, follow_redirects=False, trust_env=False) as client,
-                client.stream("GET", f"{server}/{address}", headers=headers) as answer,
-            ):
-                body = b""
-                for piece in answer.iter_bytes():
-                    body += piece
-                    if len(body) > _MAX_ANSWER:
-                        raise PreconditionFailed(f"prefetch.{key}: the answer of fhirServer is too long")
-        except httpx.HTTPError:
-            raise PreconditionFailed(f"prefetch.{key} was not sent, and fhirServer did not answer") from None
-        if answer.status_code in (404, 410):
+            status, body = get(url, self._hosts, headers=headers, most=_MAX_ANSWER, whole_s=_FETCH_S)
+        except (DeliveryRefused, PeerUnavailable) as error:
+            raise PreconditionFailed(f"prefetch.{key} was not sent, and fhirServer: {error}") from None
+        if status in (404, 410):
             return None
-        if answer.status_code != 200:
-            raise PreconditionFailed(
-                f"prefetch.{key} was not sent, and fhirServer answered with status {answer.status_code}"
-            )
+        if status != 200:
+            raise PreconditionFailed(f"prefetch.{key} was not sent, and fhirServer answered with status {status}")
         try:
             return fhir.loads(body)
         except Malformed:

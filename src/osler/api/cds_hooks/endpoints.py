@@ -30,6 +30,7 @@ from osler.api.smart.key_sets import ClientKeys
 from osler.api.smart.paths import names_of
 from osler.audit import Agent, AuditRecord
 from osler.errors import Malformed, NotFound, OslerError, StorageBusy, TooLarge, Unauthenticated, UnsupportedMediaType
+from osler.publish.hosts import AllowedHosts
 from osler.standards.fhir import dumps
 
 CODES: Final = "urn:osler:cds"
@@ -99,6 +100,7 @@ class CdsHooks:
     def __init__(self, services: Services, cards: CardStore) -> None:
         self._services = services
         self._cards = cards
+        self._hosts = AllowedHosts(services.cds_fhir_hosts, setting="cds.fhir_hosts")
         self._keys = ClientKeys(services.jwks_hosts, clock=services.tokens.clock)
         self._discovery = json.dumps({"services": [_row(service) for service in SERVICES.values()]})
 
@@ -157,7 +159,7 @@ class CdsHooks:
         services = self._services
         asked = parse(body, service.hook)
         store = Store(services.search, services.fhir_base, services.tokens.clock)
-        chart = Chart(asked, service.prefetch, store=store, allowed_hosts=services.cds_fhir_hosts)
+        chart = Chart(asked, service.prefetch, store=store, hosts=self._hosts)
         cards = ordered(list(service.cards(chart, asked, self._links(proof.client, chart))))
         detail: dict[str, str | int] = {"service": service.id, "cards": len(cards), "user": asked.user}
         record = AuditRecord(
