@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
@@ -21,6 +20,7 @@ from osler.api.fhir.negotiation import answer, require_json
 from osler.api.fhir.parameters import read_parameters
 from osler.api.fhir.reading import records
 from osler.api.fhir.references import LOCAL, references
+from osler.api.fhir.rendering import link
 from osler.api.forms import Pairs
 from osler.api.guard import Caller, admit, write_down
 from osler.api.services import Services
@@ -148,10 +148,10 @@ class Everything:
     def _bundle(self, patient: str, page: _Page, understood: Pairs) -> str:
         base = self._services.fhir_base
         address = f"{base}/Patient/{patient}/$everything"
-        links = [_link("self", address, understood)]
+        links = [link("self", address, understood)]
         if page.more:
             last = page.matches[-1]
-            links.append(_link("next", address, [*understood, (_CURSOR, _written(last.type, last.id))]))
+            links.append(link("next", address, [*understood, (_CURSOR, _written(last.type, last.id))]))
         head: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "link": links}
         text = json.dumps(head, separators=(",", ":"))
         entries = [_entry(base, stored, "match") for stored in page.matches]
@@ -217,10 +217,6 @@ def _speaks_of(stored: Stored, types: tuple[str, ...]) -> Iterator[str]:
 
 def _entry(base: str, stored: Stored, mode: str) -> str:
     return f'{{"fullUrl":"{base}/{stored.reference}","resource":{stored.text},"search":{{"mode":"{mode}"}}}}'
-
-
-def _link(relation: str, address: str, pairs: Pairs) -> dict[str, str]:
-    return {"relation": relation, "url": f"{address}?{urlencode(pairs)}" if pairs else address}
 
 
 def _written(type_name: str, logical_id: str) -> str:

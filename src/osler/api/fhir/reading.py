@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -21,7 +20,7 @@ from starlette.responses import Response
 from osler.api.fhir.audit_events import AuditEvents
 from osler.api.fhir.conditional import etag, last_modified, not_modified
 from osler.api.fhir.negotiation import PRIVATE, answer, require_json
-from osler.api.fhir.rendering import rendered
+from osler.api.fhir.rendering import link, rendered
 from osler.api.forms import Pairs, parse_pairs
 from osler.api.guard import Caller, admit, write_down
 from osler.api.services import Services
@@ -144,9 +143,9 @@ class Reading:
     def _bundle(self, query: HistoryQuery, versions: list[Stored], after: Position | None, understood: Pairs) -> str:
         base = self._services.fhir_base
         place = f"{base}/{query.type}/{query.id}/_history" if query.id else f"{base}/{query.type}/_history"
-        links = [_link("self", place, understood)]
+        links = [link("self", place, understood)]
         if after:
-            links.append(_link("next", place, [*understood, (_CURSOR, _written(after))]))
+            links.append(link("next", place, [*understood, (_CURSOR, _written(after))]))
         head: dict[str, Any] = {"resourceType": "Bundle", "type": "history"}
         if query.after is None and after is None:  # all of them are here
             head["total"] = len(versions)
@@ -239,10 +238,6 @@ def _entry(stored: Stored, base: str) -> str:
     }
     text = json.dumps(shape, separators=(",", ":"))
     return text if stored.deleted else f'{text[:-1]},"resource":{stored.text}}}'
-
-
-def _link(relation: str, address: str, pairs: Pairs) -> dict[str, str]:
-    return {"relation": relation, "url": f"{address}?{urlencode(pairs)}" if pairs else address}
 
 
 def _written(position: Position) -> str:

@@ -6,7 +6,8 @@ HL7 FHIR R4 4.0.1, 3.1.1.5.8 and 3.1.1.5.9 (_summary, _elements), 2.43.4 (Binary
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -46,3 +47,8 @@ def _part(request: Request, text: str) -> str:
         return text
     elements = [name.strip() for name in request.query_params.get("_elements", "").split(",") if name.strip()]
     return fhir.dumps(subset(fhir.loads(text), request.query_params.get("_summary", ""), elements))
+
+
+def link(relation: str, address: str, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Write a link of a Bundle: an address with its parameters."""
+    return {"relation": relation, "url": f"{address}?{urlencode(pairs)}" if pairs else address}

@@ -2,7 +2,6 @@
 
 import json
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
@@ -11,6 +10,7 @@ from starlette.responses import Response
 
 from osler.api.fhir.audit_events import AuditEvents
 from osler.api.fhir.negotiation import answer, require_json, strict
+from osler.api.fhir.rendering import link
 from osler.api.forms import Pairs, parse_pairs, read_form
 from osler.api.guard import Caller, admit, write_down
 from osler.api.services import Services
@@ -75,9 +75,9 @@ class Search:
         """Write the searchset. Whole resources go in as the text that is stored: nothing is parsed again."""
         base = self._services.fhir_base
         address = f"{base}/{query.type}"
-        links = [_link("self", address, query.understood)]
+        links = [link("self", address, query.understood)]
         if page.cursor:
-            links.append(_link("next", address, (*query.understood, (CURSOR, page.cursor))))
+            links.append(link("next", address, (*query.understood, (CURSOR, page.cursor))))
         head: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
         if page.total is not None:
             head["total"] = page.total
@@ -118,10 +118,6 @@ def _records(caller: Caller, query: Query, page: Page) -> list[AuditRecord]:
         )
         for patient, entities in (by_patient or {None: []}).items()
     ]
-
-
-def _link(relation: str, address: str, pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    return {"relation": relation, "url": f"{address}?{urlencode(pairs)}" if pairs else address}
 
 
 def _version(found: Stored) -> str:

@@ -7,6 +7,7 @@ from osler.deidentify.text.en.facilities import GENERIC
 from osler.deidentify.text.en.lexicon import is_vocabulary
 from osler.deidentify.text.en.numbers import DIGIT
 from osler.deidentify.text.en.places import place_rule
+from osler.deidentify.text.en.written_dates import MONTH_NAMES
 from osler.deidentify.text.rule import Rule
 from osler.deidentify.text.spans import Category
 
@@ -42,18 +43,7 @@ _NO_PLACE: Final = frozenset(
         "least",
         "risk",
         "level",
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
+        *MONTH_NAMES,
         "monday",
         "tuesday",
         "wednesday",
