@@ -36,7 +36,7 @@ _HISTORY_S: Final = 30 * 86_400.0
 
 log = structlog.get_logger(__name__)
 
-Change = Callable[[Connection], str]
+Change = Callable[[Connection], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +101,20 @@ class MessageDesk:
                 return
             if known is not None:
                 raise Conflict("MSH-10: another message with this control id was taken before")
-            patient = change(connection)
+            patients = change(connection)
             now = self.clock()
             connection.execute(hl7_message.insert(), {"key": key, "digest": digest, "received_at": now})
             connection.execute(hl7_message.delete().where(hl7_message.c.received_at < now - _HISTORY_S))
             event = "patients-merged" if envelope.trigger in _MERGE_EVENTS else "message-received"
-            record = AuditRecord(event, agent=agent, patient=patient, detail={"message": kind})
-            self.stores.audit.append(connection, record)
+            detail = {"message": kind}
+            records = (AuditRecord(event, agent=agent, patient=one, detail=detail) for one in patients)
+            self.stores.audit.append(connection, *records)
 
         self.stores.database.write(write)
         log.info("HL7 v2 message taken", message=kind)
 
     def _change(self, envelope: Envelope) -> Change:
-        """Return what a message does within one transaction; the vault is asked before it."""
+        """Return what a message does within one transaction, which tells whom it is about; the vault is asked before."""
         if envelope.type == "ADT" and envelope.trigger in _PATIENT_EVENTS:
             return self._patient(envelope)
         if envelope.type == "ADT" and envelope.trigger in _MERGE_EVENTS:
@@ -126,12 +127,12 @@ class MessageDesk:
         record, visit = patient_of(envelope, site_issuer=self.site_issuer), visit_of(envelope)
         (pseudonym,) = self.stores.vault.pseudonyms([record.identity])
 
-        def change(connection: Connection) -> str:
+        def change(connection: Connection) -> tuple[str, ...]:
             patient = survivor_of(connection, pseudonym)
             self._keep_patient(connection, patient, record)
             if visit is not None:
                 self._keep_visit(connection, patient, visit)
-            return patient
+            return (patient,)
 
         return change
 
@@ -140,14 +141,14 @@ class MessageDesk:
         gone = merged_identity(envelope, site_issuer=self.site_issuer)
         survivor, prior = self.stores.vault.pseudonyms([record.identity, gone])
 
-        def change(connection: Connection) -> str:
+        def change(connection: Connection) -> tuple[str, ...]:
             whole = survivor_of(connection, survivor)
             if whole == prior:  # the merge is turned round
                 whole = survivor
             self._keep_patient(connection, whole, record)
             if prior != whole:
                 self._merge_away(connection, prior, whole)
-            return whole
+            return (whole, prior) if prior != whole else (whole,)
 
         return change
 
@@ -176,13 +177,13 @@ class MessageDesk:
         record, orders = patient_of(envelope, site_issuer=self.site_issuer), orders_of(envelope)
         (pseudonym,) = self.stores.vault.pseudonyms([record.identity])
 
-        def change(connection: Connection) -> str:
+        def change(connection: Connection) -> tuple[str, ...]:
             patient = survivor_of(connection, pseudonym)
             if self._held(connection, "Patient", patient) is None:
                 self._keep_patient(connection, patient, record)
             for order in orders:
                 self._keep_order(connection, patient, record.identity, order)
-            return patient
+            return (patient,)
 
         return change
 
