@@ -114,7 +114,7 @@ class MessageDesk:
         log.info("HL7 v2 message taken", message=kind)
 
     def _change(self, envelope: Envelope) -> Change:
-        """Return what a message does within one transaction, which tells whom it is about; the vault is asked before."""
+        """Return what a message does in one transaction, which tells whom it is about; the vault is asked before."""
         if envelope.type == "ADT" and envelope.trigger in _PATIENT_EVENTS:
             return self._patient(envelope)
         if envelope.type == "ADT" and envelope.trigger in _MERGE_EVENTS:
