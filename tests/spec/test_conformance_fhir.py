@@ -29,6 +29,14 @@ def server(new_sqlite: Callable[[Path], str], tmp_path_factory: pytest.TempPathF
         for one in examples():
             made = server.call("PUT", f"/{one['resourceType']}/{one['id']}", json.dumps(one))
             assert made.status_code == 201, made.text
+        for method, path, status in (
+            ("PUT", "changed", 201),
+            ("PUT", "changed", 200),
+            ("PUT", "gone", 201),
+            ("DELETE", "gone", 204),
+        ):
+            body = json.dumps({**PATIENT, "id": path}) if method == "PUT" else None
+            assert server.call(method, f"/Patient/{path}", body).status_code == status
         yield server
     finally:
         server.stop()
@@ -270,10 +278,17 @@ RULES = [
     ("an id that is none", "GET", "/Patient/a_b", None, {}, 404),
     ("create", "POST", "/Patient", PATIENT, {}, 201),
     ("create by update", "PUT", "/Patient/new", {**PATIENT, "id": "new"}, {}, 201),
-    ("update", "PUT", "/Patient/new", {**PATIENT, "id": "new", "active": False}, {}, 200),
+    ("update", "PUT", "/Patient/changed", {**PATIENT, "id": "changed", "active": False}, {}, 200),
     ("another id in the body", "PUT", "/Patient/new", {**PATIENT, "id": "old"}, {}, 400),
     ("another type in the body", "POST", "/Patient", {"resourceType": "Flag"}, {}, 400),
-    ("update of a version that is over", "PUT", "/Patient/new", {**PATIENT, "id": "new"}, {"if-match": 'W/"1"'}, 412),
+    (
+        "update of a version that is over",
+        "PUT",
+        "/Patient/changed",
+        {**PATIENT, "id": "changed"},
+        {"if-match": 'W/"1"'},
+        412,
+    ),
     ("no JSON", "POST", "/Patient", "{", {}, 400),
     ("no FHIR", "POST", "/Patient", {**PATIENT, "gender": "of no list"}, {}, 400),
     ("XML", "POST", "/Patient", "<Patient/>", {"content-type": "application/fhir+xml"}, 415),
@@ -286,9 +301,9 @@ RULES = [
     ("a parameter of nobody, strictly", "GET", "/Patient?colour=blue", None, {"prefer": "handling=strict"}, 400),
     ("a date that is none", "GET", "/Patient?birthdate=then", None, {}, 400),
     ("a method of none", "POST", "/Patient/pat", PATIENT, {}, 405),
-    ("delete", "DELETE", "/Patient/new", None, {}, 204),
-    ("read of what was deleted", "GET", "/Patient/new", None, {}, 410),
-    ("delete of what was deleted", "DELETE", "/Patient/new", None, {}, 204),
+    ("delete of what never was", "DELETE", "/Patient/nobody", None, {}, 204),
+    ("read of what was deleted", "GET", "/Patient/gone", None, {}, 410),
+    ("delete of what was deleted", "DELETE", "/Patient/gone", None, {}, 204),
     ("AuditEvents are not written", "POST", "/AuditEvent", {"resourceType": "AuditEvent"}, {}, 405),
 ]
 
