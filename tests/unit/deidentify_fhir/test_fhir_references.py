@@ -114,3 +114,9 @@ def test_links_of_a_form_stay_linked() -> None:
     first, second, third = (item["linkId"] for item in made["item"])
     assert first == "/44250-9"
     assert second == third != "Jane-Doe-visit"
+
+
+@pytest.mark.parametrize("number", ["523-11-9087", "x523-11-9087x", "8812734", "a8-81-27-34"])
+def test_a_number_of_a_person_is_no_link(number: str) -> None:
+    made = run({"resourceType": "QuestionnaireResponse", "status": "completed", "item": [{"linkId": number}]})
+    assert made["item"][0]["linkId"].startswith("2.25.")

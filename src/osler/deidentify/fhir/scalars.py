@@ -21,7 +21,7 @@ _OPEN_CODE: Final = re.compile(  # a language, a currency or null flavor, why a 
     r"|(?:text|image|application|audio|video)/[a-z0-9.+-]{1,60}(?:; ?charset=(?i:utf-8|us-ascii))?"
 )
 _TIME: Final = re.compile(r"[0-2][0-9]:[0-5][0-9]:[0-6][0-9](?:\.[0-9]{1,9})?")
-_KEY: Final = re.compile(r"(?!.*[A-Za-z]{4})(?!.*[0-9]{6})[A-Za-z0-9/._-]{1,24}")
+_KEY: Final = re.compile(r"(?!.*[A-Za-z]{4})(?!.*[0-9]{6})(?!(?:[^0-9]*[0-9]){7})[A-Za-z0-9/._-]{1,24}")
 _SAMPLE: Final = re.compile(r"[+-]?[0-9]{1,7}(?:\.[0-9]{1,8})?|[EUL]")
 _STATUS: Final = re.compile(r"[1-5][0-9]{2}(?=$| )")
 
