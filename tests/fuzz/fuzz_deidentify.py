@@ -256,7 +256,8 @@ TEXT_ENGINE = Deidentifier(context=PATIENT)
 
 def leaks(source: str, output: str) -> list[str]:
     """Return the planted identifiers that stand in an output or in base64 inside it."""
-    shown = output + "".join(_decoded(output))
+    shown = re.sub(r"2\.25\.[0-9]+", "", output)  # random digits: in a million rounds any number turns up in some UID
+    shown += "".join(_decoded(output))
     return [canary for canary in CANARIES if canary.lower() in shown.lower()]
 
 

@@ -6,7 +6,6 @@ HL7 v2.8, 7.4.2.5; chapter 2A (data types), table 0125
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
@@ -153,7 +152,7 @@ def _encapsulated(raw: str, observed: Observed) -> str:
     is_base64 = encoding.upper() == "BASE64"
     try:
         content = base64.b64decode(words) if is_base64 else words.encode()
-    except (binascii.Error, UnicodeEncodeError):
+    except ValueError:  # no base64, or no ASCII at all
         content = b""
     cleaned = clean_document(content, _media_type(kind, subtype), observed.text)
     if cleaned is None:

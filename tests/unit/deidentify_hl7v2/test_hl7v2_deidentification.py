@@ -86,6 +86,7 @@ def test_one_patient_has_one_pseudonym_in_every_message_and_in_dicom() -> None:
         ("TM|8665-2^^LN||101112", "101112"),
         ("XPN|45392-8^^LN||Doe^Jane", ""),
         ("ED|PDF^^LN||^application^pdf^Base64^SmFuZQ==", "^application^pdf^^"),
+        ("ED|PDF^^LN||^TEXT^PLAIN^Base64^SmFuZQé", "^TEXT^PLAIN^^"),
         ("RP|PDF^^LN||http://host/Doe", ""),
         ("ST|8665-2^^LN||Jane", ""),
     ],

@@ -1,7 +1,6 @@
 """Single values of FHIR elements: what may go on of each."""
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping, Set
 from decimal import Decimal
@@ -104,7 +103,7 @@ def clean_data(data: Any, content_type: Any, text: TextDeidentifier) -> str | No
         return None
     try:
         content = base64.b64decode(data, validate=False)
-    except binascii.Error:
+    except ValueError:  # no base64, or no ASCII at all
         return None
     cleaned = clean_document(content, content_type, text)
     return base64.b64encode(cleaned).decode() if cleaned else None
