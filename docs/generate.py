@@ -81,7 +81,8 @@ Each entry is a FHIR R4 AuditEvent in the form of IHE BALP 1.1.3. Patients appea
 - **Refusals.** Each has an entry before its answer. When a peer whom nobody knows is refused more than 200 times at
   once, those of a second with the same route and reason make one entry, whose detail `count` says how many; an entry
   without it stands for one. Up to a hundred answers wait for it; at the token endpoint, on pages for people, and beyond
-  that hundred, it follows within the second, and at the latest when the hub stops.
+  that hundred, it follows within the second, and at the latest when the hub stops. A peer is an IPv4 address or an
+  IPv6 network of 64 bits; of more than 4096 at once, the others are counted as one, `others`. So it is over MLLP.
 """
 
 

@@ -5,7 +5,7 @@ What is unknown or of the wrong type stops the start, with the line at fault.
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -54,6 +54,8 @@ class Destination:
         For smtp.
     application, facility : str
         The receiver's, for hl7v2 (MSH-5, MSH-6).
+    tls : bool
+        For dicom and hl7v2: speak TLS, and believe no peer without a certificate for its host.
     """
 
     name: str
@@ -67,16 +69,17 @@ class Destination:
     recipients: tuple[str, ...] = ()
     application: str = ""
     facility: str = ""
+    tls: bool = False
 
 
 ALERTING: Final = frozenset({"webhook", "smtp"})
 """Kinds of destination that get alerts; the others get results."""
 
 DESTINATION_KEYS: Final[Mapping[str, frozenset[str]]] = {
-    "dicom": frozenset({"name", "kind", "address", "ae_title", "when"}),
+    "dicom": frozenset({"name", "kind", "address", "ae_title", "when", "tls"}),
     "webhook": frozenset({"name", "kind", "url", "secret", "when"}),
     "smtp": frozenset({"name", "kind", "address", "sender", "recipients", "when"}),
-    "hl7v2": frozenset({"name", "kind", "address", "application", "facility", "when"}),
+    "hl7v2": frozenset({"name", "kind", "address", "application", "facility", "when", "tls"}),
 }
 DESTINATION_NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "dicom": ("address", "ae_title"),
@@ -120,7 +123,8 @@ class Config:
     @property
     def base_url(self) -> str:
         """Address of the HTTP side, without a slash at the end."""
-        return (self.text("http.base_url") or f"http://{self.text('http.address')}").rstrip("/")
+        scheme = "https" if "http" in self.items("tls.doors") else "http"
+        return (self.text("http.base_url") or f"{scheme}://{self.text('http.address')}").rstrip("/")
 
 
 def load(
@@ -255,8 +259,10 @@ def _read_destination(table: Mapping[str, Any], path: Path, lines: list[str], st
         line = f"{path}:{_line_of(lines, key, start)}"
         if key not in DESTINATION_KEYS[kind]:
             raise ConfigError(f"{line}: unknown key {key!r} in a destination of kind {kind!r}")
-        if not isinstance(value, list if key == "recipients" else str):
-            raise ConfigError(f"{line}: {key} must be a {'list of strings' if key == 'recipients' else 'string'}")
+        kinds: dict[str, tuple[type, str]] = {"recipients": (list, "a list of strings"), "tls": (bool, "true or false")}
+        type_, words = kinds.get(key, (str, "a string"))
+        if not isinstance(value, type_):
+            raise ConfigError(f"{line}: {key} must be {words}")
     for key in ("name", *DESTINATION_NEEDS[kind]):
         if not table.get(key):
             raise ConfigError(f"{where}: a destination of kind {kind!r} needs {key!r}")
@@ -328,14 +334,30 @@ def _check_meaning(
         split_address(str(values[name]), f"{origins[name]}: {name} ")
     if not str(values["storage.database"]).startswith(("sqlite", "postgresql://")):
         raise wrong("storage.database", "must be sqlite or postgresql://...")
-    if "://" in str(values["storage.blobs"]):
-        raise wrong("storage.blobs", "must be folder, or the path of a folder")
+    if "://" in str(values["storage.blobs"]) and not str(values["storage.blobs"]).startswith("s3://"):
+        raise wrong("storage.blobs", "must be folder, the path of a folder, or s3://BUCKET/PREFIX")
     if not 1 <= len(str(values["dimse.ae_title"]).strip()) <= 16:
         raise wrong("dimse.ae_title", "must have 1 to 16 characters")
+    _check_tls(values, wrong)
     for destination in destinations:
         host = urlsplit(destination.url).hostname or destination.address.rpartition(":")[0]
         if destination.kind in ALERTING and host not in values["alert.allowed_hosts"]:  # type: ignore[operator]
             raise wrong("alert.allowed_hosts", f"{host!r} of destination {destination.name!r} is not among them")
+
+
+def _check_tls(values: Mapping[str, Value], wrong: Callable[[str, str], ConfigError]) -> None:
+    doors, demand = list(values["tls.doors"]), list(values["tls.demand"])  # type: ignore[arg-type]
+    if set(doors) - {"dimse", "http", "mllp"}:
+        raise wrong("tls.doors", "must be some of dimse, http, mllp")
+    if set(demand) - set(doors):
+        raise wrong("tls.demand", "must be some of tls.doors")
+    if demand and not values["tls.authorities"]:
+        raise wrong("tls.demand", "needs tls.authorities: who vouches for the peers")
+    for one, other in (("tls.certificate", "tls.key"), ("tls.key", "tls.certificate")):
+        if values[one] and not values[other]:
+            raise wrong(one, f"needs {other}")
+    if doors and not values["tls.certificate"]:
+        raise wrong("tls.doors", "needs tls.certificate and tls.key")
 
 
 def _at(path: Path, lines: list[str], section: str, key: str) -> str:

@@ -10,6 +10,7 @@
     │   ├── UnsupportedKind
     │   │   └── UnsupportedMediaType
     │   ├── TooLarge
+    │   ├── TooCostly
     │   ├── InvalidResource
     │   │   └── Unprocessable
     │   └── DeidentificationRefused
@@ -91,6 +92,13 @@ class TooLarge(InputRejected):
 
     http_status = 413
     issue_code = "too-long"
+
+
+class TooCostly(InputRejected):
+    """To answer would mean to open more than is opened for one request: ask for less."""
+
+    http_status = 422
+    issue_code = "too-costly"
 
 
 class InvalidResource(InputRejected):

@@ -12,10 +12,12 @@ from osler.ingest.folder import send
 MakeHub = Callable[..., RunningHub]
 
 
-def run(*args: str) -> "subprocess.CompletedProcess[str]":
+def run(*args: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
     """Run a command of Osler."""
     command = [sys.executable, "-m", "osler", *args]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment(), timeout=60)
+    return subprocess.run(
+        command, input=stdin, capture_output=True, text=True, check=False, env=environment(), timeout=60
+    )
 
 
 def test_init_makes_no_new_key_for_a_database_that_was_sealed_with_another(make_hub: MakeHub) -> None:
@@ -32,6 +34,15 @@ def test_init_makes_no_new_key_for_a_database_that_was_sealed_with_another(make_
         key.write_bytes(content)
         key.chmod(0o600)
     assert hub.json("audit", "verify")["verified"] is True
+
+
+def test_init_makes_nothing_when_the_password_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    command = ("init", "--data-dir", str(folder), "--admin-password-stdin")
+
+    assert run(*command, stdin="short\n").returncode == 2
+    assert not folder.exists()
+    assert run(*command, stdin="plum trombone harbour\n").returncode == 0
 
 
 def test_init_says_where_a_folder_cannot_be_made(tmp_path: Path) -> None:

@@ -22,9 +22,16 @@ def echo(request: Request) -> PlainTextResponse:
     return PlainTextResponse(request.client.host)
 
 
+async def headers(request: Request) -> PlainTextResponse:
+    await request.body()
+    return PlainTextResponse(",".join(sorted(request.headers)))
+
+
 @pytest.fixture
 def server() -> Iterator[WebServer]:
-    made = WebServer(Starlette(routes=[Route("/", echo)]), "127.0.0.1:0", head_s=HEAD_S)
+    made = WebServer(
+        Starlette(routes=[Route("/", echo), Route("/headers", headers, methods=["POST"])]), "127.0.0.1:0", head_s=HEAD_S
+    )
     made.start()
     yield made
     made.stop()
@@ -67,3 +74,16 @@ def test_a_connection_that_is_kept_alive_is_cut_off_when_it_rests(server: WebSer
 
 def test_a_peer_cannot_say_which_address_it_has(server: WebServer) -> None:
     assert httpx.get(server.url, headers={"X-Forwarded-For": "203.0.113.7"}).text == "127.0.0.1"
+
+
+def test_what_follows_a_chunked_body_is_no_header(server: WebServer) -> None:
+    with connect(server) as connection:
+        connection.sendall(
+            b"POST /headers HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"1\r\na\r\n0\r\nAuthorization: Bearer x\r\n\r\n"
+        )
+        answer = b""
+        while not answer.endswith(b"\r\n\r\nhost,transfer-encoding"):
+            more = connection.recv(4096)
+            assert more, answer
+            answer += more

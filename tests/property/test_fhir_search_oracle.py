@@ -2,6 +2,7 @@
 
 import calendar
 import contextlib
+import functools
 import itertools
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -429,6 +430,75 @@ def test_strings(site: Any, made: list[tuple[str, str]], asked: list[str]) -> No
         contains = found(lambda name, wanted=wanted: wanted in plain(name))
         assert set(held.ids("Patient", [("name:contains", text)], count=3)) == contains
         assert set(held.ids("Patient", [("name:exact", text)])) == found(lambda name, text=text: name == text)
+
+
+# ---------------------------------------------------------------------------------------------------------- order
+
+
+def values_of(resource: Resource, name: str) -> list[Any]:
+    """Return all that a parameter sorts a resource by; of a date of the type, always one."""
+    codings = [(c["code"].lower(), c.get("system", "")) for c in resource["category"][0]["coding"]]
+    value = resource.get("valueQuantity")
+    span = span_of(resource)
+    return {
+        "_id": [resource["id"]],
+        "date": [span[0] if span else datetime.min.replace(tzinfo=UTC)],
+        "category": codings,
+        "status": [(resource["status"], "")],
+        "subject": [resource["subject"]["reference"]],
+        "value-quantity": [value["value"]] if value else [],
+        "value-string": [plain(resource["valueString"])] if "valueString" in resource else [],
+    }[name]
+
+
+def before(keys: list[tuple[str, bool]]) -> Callable[[Resource, Resource], int]:
+    """Return a comparison by these keys, in the words of R4 3.1.1.5.1."""
+
+    def compare(left: Resource, right: Resource) -> int:
+        for name, descending in keys:
+            mine, theirs = values_of(left, name), values_of(right, name)
+            if not mine or not theirs:
+                if bool(mine) != bool(theirs):
+                    return -1 if mine else 1
+                continue
+            first, second = (max(mine), max(theirs)) if descending else (min(mine), min(theirs))
+            if first != second:
+                return -1 if (first > second if descending else first < second) else 1
+        raise AssertionError("no two are equal")
+
+    return compare
+
+
+@st.composite
+def sortable(draw: st.DrawFn, number: int) -> Resource:
+    made = draw(observations(number)) | draw(effective())
+    made.setdefault("category", [{"coding": draw(codings()) or [{"code": "x"}]}])
+    kind = draw(st.sampled_from(["none", "quantity", "string"]))
+    if kind == "quantity":
+        made["valueQuantity"] = {"value": fhir.FhirDecimal(draw(decimals()))}
+    elif kind == "string":
+        made["valueString"] = draw(WORDS)
+    return made | {"status": draw(st.sampled_from(["final", "amended"]))}
+
+
+KEYS = ["_id", "date", "category", "status", "subject", "value-quantity", "value-string"]
+
+
+@FEW
+@given(st.data())
+def test_order_within_reach(site: Any, data: st.DataObject) -> None:
+    resources = [data.draw(sortable(number)) for number in range(12)]
+    held = site(resources)
+
+    for _ in range(8):
+        keys = data.draw(st.lists(st.tuples(st.sampled_from(KEYS), st.booleans()), min_size=1, max_size=3))
+        reach, status = data.draw(reaches()), data.draw(st.sampled_from(["", "final"]))
+        sort = ",".join("-" * descending + name for name, descending in keys)
+        pairs = [("_sort", sort), *([("status", status)] if status else [])]
+        wanted = [r for r in resources if within(reach, r) and status in ("", r["status"])]
+        wanted.sort(key=functools.cmp_to_key(before([*keys, ("_id", keys[-1][1])])))
+        found = held.ids("Observation", pairs, reach, count=data.draw(st.integers(1, 13)))
+        assert found == [r["id"] for r in wanted], (sort, reach)
 
 
 # --------------------------------------------------------------------------------------------------- any search

@@ -323,8 +323,8 @@ def test_more_orders_than_anybody_drafts_are_refused(hub: Hub) -> None:
 @pytest.mark.parametrize(
     ("name", "resource"),
     [
-        ("patient", {"resourceType": "Patient", "identifier": 5}),
-        ("patient", {"identifier": [{"value": f"v{number}"} for number in range(500)]}),
+        ("patient", {"resourceType": "Patient", "id": "p1", "identifier": 5}),
+        ("patient", PATIENT | {"identifier": [{"value": f"v{number}"} for number in range(500)]}),
         ("kidney", bundle(creatinine("1", TODAY.isoformat()) | {"code": {"coding": [5]}})),
         ("kidney", bundle(creatinine("1", TODAY.isoformat()) | {"code": 5, "status": []})),
     ],
@@ -510,16 +510,43 @@ class TestPrefetch:
         assert "fhirServer: the address is not" in refused.json()["issue"][0]["diagnostics"]
 
     def test_nothing_sent_and_nobody_to_ask(self, hub: Hub) -> None:
-        body = view(prefetch={}, context={"userId": "Practitioner/u", "patientId": "unknown"})
+        for known in ("p1", "unknown"):
+            body = view(prefetch={}, context={"userId": "Practitioner/u", "patientId": known})
+            refused = hub.call("osler-patient-view", body)
 
-        assert hub.call("osler-patient-view", body).status_code == 412
+            assert refused.status_code == 412
+            assert "prefetch.patient was not sent" in refused.json()["issue"][0]["diagnostics"]
+
+    def test_the_hub_itself_may_be_the_server(self, hub: Hub) -> None:
+        body = view(prefetch={}, fhirServer=f"{BASE}/fhir/R4")
+        assert topics(hub.call("osler-patient-view", body)) == ["unreviewed-ai-finding", "overdue-follow-up"]
+
+    @pytest.mark.parametrize(
+        "prefetch",
+        [
+            {"patient": PATIENT | {"id": "p2"}, "kidney": None},
+            {"patient": {"resourceType": "Observation", "id": "p1"}, "kidney": None},
+            *(
+                {"patient": PATIENT, "kidney": bundle(creatinine("2.5", days_ago(5)) | {"subject": {"reference": ref}})}
+                for ref in ("Patient/p2", "https://ehr.example/fhir/Patient/p2", "Patient/p2/_history/1")
+            ),
+        ],
+    )
+    def test_what_is_somebody_elses_is_refused(self, hub: Hub, prefetch: dict[str, Any]) -> None:
+        assert self.ask(hub, prefetch=prefetch).status_code == 400
+
+    @pytest.mark.parametrize("ref", ["Patient/p1", "https://ehr.example/fhir/Patient/p1", "#p", "Group/p2"])
+    def test_what_is_the_patients_or_nobodys_is_taken(self, hub: Hub, ref: str) -> None:
+        kidney = bundle(creatinine("2.5", days_ago(5)) | {"subject": {"reference": ref}})
+        assert topics(self.ask(hub, prefetch={"patient": PATIENT, "kidney": kidney})) == ["contrast-kidney"]
 
 
 class TestIdentity:
     """Another server's ids mean nothing here: the patient is found by identifier, or not at all."""
 
     def shown(self, hub: Hub, patient: dict[str, Any]) -> list[str]:
-        body = view(fhirServer="http://ehr.example/fhir", prefetch={"patient": patient})
+        context = {"userId": "Practitioner/u", "patientId": patient["id"]}
+        body = view(fhirServer="http://ehr.example/fhir", prefetch={"patient": patient}, context=context)
         return topics(hub.call("osler-patient-view", body))
 
     def test_the_same_identifier_is_the_same_patient(self, hub: Hub) -> None:

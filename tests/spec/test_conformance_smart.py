@@ -145,8 +145,12 @@ class Inspector:
         form = {"grant_type": "client_credentials", "scope": "system/Patient.rs"}
         return self.http.post("/oauth/token", data=form, auth=httpx.BasicAuth(client_id, SECRET))
 
-    def introspected(self, token: str) -> dict[str, Any]:
-        auth = httpx.BasicAuth(self.symmetric.app.client_id, SECRET)
+    @functools.cached_property
+    def resource_server(self) -> str:
+        return self.site.services.clients.add("archive", "osler/introspect", secret=SECRET)
+
+    def introspected(self, token: str, by: str = "") -> dict[str, Any]:
+        auth = httpx.BasicAuth(by or self.resource_server, SECRET)
         document: dict[str, Any] = self.http.post("/oauth/introspect", data={"token": token}, auth=auth).json()
         return document
 
@@ -208,7 +212,7 @@ DISCOVERY: list[Row] = [
     ("the well-known document is there", lambda i: i.configuration.status_code == 200),
     ("it is JSON", lambda i: i.configuration.headers["content-type"].startswith("application/json")),
     ("without a token", lambda i: "authorization" not in i.configuration.request.headers),
-    ("browser apps may read it", lambda i: i.configuration.headers["access-control-allow-origin"] == ORIGIN),
+    ("browser apps may read it", lambda i: i.configuration.headers["access-control-allow-origin"] == "*"),
     ("authorization_endpoint", lambda i: _holds(i.smart, "authorization_endpoint")),
     ("token_endpoint", lambda i: _holds(i.smart, "token_endpoint")),
     ("capabilities", lambda i: _holds(i.smart, "capabilities", list)),
@@ -221,6 +225,13 @@ DISCOVERY: list[Row] = [
     ("issuer, with sso-openid-connect", lambda i: _holds(i.smart, "issuer")),
     ("jwks_uri, with sso-openid-connect", lambda i: _holds(i.smart, "jwks_uri")),
     ("scopes_supported", lambda i: _holds(i.smart, "scopes_supported", list)),
+    (
+        "scopes_supported claims of AuditEvent what works, reading and searching",
+        lambda i: (
+            {s for s in i.smart["scopes_supported"] if "/AuditEvent." in s}
+            == {f"{context}/AuditEvent.rs" for context in ("patient", "user", "system")}
+        ),
+    ),
     ("response_types_supported", lambda i: "code" in i.smart["response_types_supported"]),
     ("introspection_endpoint", lambda i: _holds(i.smart, "introspection_endpoint")),
     ("revocation_endpoint", lambda i: _holds(i.smart, "revocation_endpoint")),
@@ -269,8 +280,8 @@ DISCOVERY: list[Row] = [
             "SMART-on-FHIR" in json.dumps(i.http.get("/fhir/R4/metadata").json()["rest"][0]["security"]["service"])
         ),
     ),
-    ("browser apps may read the CapabilityStatement", lambda i: i.allows("/fhir/R4/metadata") == ORIGIN),
-    ("browser apps may read the keys", lambda i: i.allows("/oauth/jwks") == ORIGIN),
+    ("browser apps may read the CapabilityStatement", lambda i: i.allows("/fhir/R4/metadata") == "*"),
+    ("browser apps may read the keys", lambda i: i.allows("/oauth/jwks") == "*"),
     ("browser apps may ask for tokens", lambda i: i.preflight("/oauth/token", "POST") == 200),
     ("browser apps may read resources", lambda i: i.preflight("/fhir/R4/Patient/P1", "GET") == 200),
 ]
@@ -446,6 +457,31 @@ INTROSPECTION: list[Row] = [
     ("iss is the id_token's", lambda i: i.introspected(i.standalone.access)["iss"] == i.claims["iss"]),
     ("sub is the id_token's", lambda i: i.introspected(i.standalone.access)["sub"] == i.claims["sub"]),
     ("fhirUser is the id_token's", lambda i: i.introspected(i.standalone.access)["fhirUser"] == i.claims["fhirUser"]),
+    (
+        "a client hears of its own token",
+        lambda i: i.introspected(i.symmetric.access, by=i.symmetric.app.client_id)["active"] is True,
+    ),
+    (
+        "of another's no more than of none",
+        lambda i: i.introspected(i.standalone.access, by=i.symmetric.app.client_id) == {"active": False},
+    ),
+    (
+        "nor of another's refresh token",
+        lambda i: (
+            i.introspected(i.standalone.tokens["refresh_token"], by=i.symmetric.app.client_id) == {"active": False}
+        ),
+    ),
+    (
+        "no token holds the right to ask",
+        lambda i: (
+            i.http.post(
+                "/oauth/token",
+                data={"grant_type": "client_credentials", "scope": "osler/introspect"},
+                auth=httpx.BasicAuth(i.resource_server, SECRET),
+            ).status_code
+            == 400
+        ),
+    ),
     ("of a token that is none it says no more than that", lambda i: i.introspected("made-up") == {"active": False}),
     (
         "nobody is told who does not prove who it is",

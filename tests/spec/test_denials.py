@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from fhir_server import BASE, FhirServer
-from osler.api.denials import BURST, Denials
+from osler.api.denials import BURST, MOST_KINDS, MOST_PEERS, Denials
 from osler.audit import Agent, AuditRecord
 from osler.errors import StorageBusy
 
@@ -154,8 +154,51 @@ def test_peers_that_are_quiet_are_forgotten() -> None:
     for number in range(10_000):
         now[0] += 0.01
         denials.write_now(refusal(f"peer{number}"))
-    assert len(denials._peers) <= 4096
+    assert denials.peers < MOST_PEERS
     assert kept.total == 10_000
+
+
+@pytest.mark.parametrize(
+    ("addresses", "named"),
+    [
+        (["192.0.2.1"] * 3, {"192.0.2.1": 3}),
+        (["192.0.2.1", "192.0.2.2"], {"192.0.2.1": 1, "192.0.2.2": 1}),
+        (["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::9"], {"2001:db8::/64": 3}),
+        (["2001:db8::1", "2001:db8:0:1::1"], {"2001:db8::/64": 1, "2001:db8:0:1::/64": 1}),
+        (["fe80::1%eth0", "fe80::2%eth1"], {"fe80::/64": 2}),
+        (["::ffff:192.0.2.1", "192.0.2.1"], {"192.0.2.1": 2}),
+        (["", "testclient"], {"": 1, "testclient": 1}),
+    ],
+)
+def test_an_ipv6_network_of_64_bits_is_one_peer(addresses: list[str], named: dict[str, int]) -> None:
+    kept = Kept()
+    denials = Denials(kept, burst=0, window_s=3600, clock=lambda: 0.0)
+    for address in addresses:
+        denials.write_now(refusal(address))
+    denials.flush()
+    assert {entry.agent.address: entry.detail["count"] for entry in kept.entries} == named
+
+
+def test_a_flood_from_everywhere_is_held_in_bounds_and_none_is_lost() -> None:
+    kept = Kept()
+    denials = Denials(kept, burst=1, window_s=3600, clock=lambda: 0.0)
+    for number in range(3 * MOST_PEERS):
+        denials.write_now(refusal(f"2001:db8:{number:x}::1"))
+    denials.flush()
+    assert denials.peers == MOST_PEERS + 1
+    assert kept.total == 3 * MOST_PEERS
+    assert len(kept.entries) == MOST_PEERS + 2  # one each, the first of the others, and the others together
+
+
+def test_a_flood_of_inventions_makes_few_entries() -> None:
+    kept = Kept()
+    denials = Denials(kept, burst=0, window_s=3600, clock=lambda: 0.0)
+    for number in range(1000):
+        denials.write_now(refusal(route=f"/{number}"))
+    denials.flush()
+    assert len(kept.entries) == MOST_KINDS
+    assert kept.total == 1000
+    assert kept.entries[-1].detail["reason"] == "various"
 
 
 @pytest.fixture

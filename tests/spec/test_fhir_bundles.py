@@ -262,6 +262,48 @@ def test_a_transaction_goes_by_method_not_by_place(server: FhirServer, mark: str
     assert server.call("GET", f"/{old}").status_code == 410
 
 
+def test_the_searches_of_a_transaction_see_it_committed(server: FhirServer, mark: str) -> None:
+    answer = send(
+        server,
+        "transaction",
+        entry("GET", f"AuditEvent?patient=Patient/{mark}"),
+        entry("GET", f"Patient?identifier={mark}&_sort=family"),
+        entry("PUT", f"Patient/{mark}", patient(mark, id=mark)),
+        entry("GET", f"Patient/{mark}/_history"),
+    )
+
+    assert statuses(answer) == ["200", "200", "201", "200"]
+    written, found, _, history = (e["resource"] for e in answer.json()["entry"])
+    assert [e["resource"]["subtype"][0]["code"] for e in written["entry"]][-1] == "update"
+    assert [e["resource"]["id"] for e in found["entry"]] == [mark]
+    assert history["total"] == 1
+    assert [e.event for e in server.audit.search(limit=2)] == ["resource-searched", "audit-searched"]
+
+
+def test_a_search_that_fails_after_the_commit_fails_by_itself(server: FhirServer, mark: str) -> None:
+    entries = [
+        entry("GET", "Patient?_cursor=x"),
+        entry("GET", f"Patient?identifier={mark}"),
+        entry("PUT", f"Patient/{mark}", patient(mark, id=mark)),
+    ]
+
+    assert statuses(send(server, "transaction", *entries)) == ["400", "200", "201"]
+    assert count(server, f"Patient?identifier={mark}") == 1
+    assert send(server, "transaction", *entries[:2]).status_code == 400
+
+
+def test_searches_alone_change_nothing_and_fail_together(server: FhirServer, mark: str) -> None:
+    there = server.create(patient(mark))
+    entries = [entry("GET", f"Patient?identifier={mark}"), entry("GET", there)]
+
+    assert statuses(send(server, "transaction", *entries)) == ["200", "200"]
+    refused = send(server, "transaction", *entries, entry("GET", "Patient/none"))
+    assert (refused.status_code, "Bundle.entry[2]" in refused.text) == (404, True)
+    assert server.audit.search(limit=1)[0].event == "transaction-refused"
+    denied = send(server, "transaction", *entries, entry("GET", "Device?status=x"), scope="system/Patient.rs")
+    assert denied.status_code == 403
+
+
 def test_conditional_references_are_resolved(server: FhirServer, mark: str) -> None:
     there = server.create(patient(mark))
     new = server.new_id("n")

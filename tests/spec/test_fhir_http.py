@@ -48,7 +48,7 @@ def test_what_is_no_fhir_is_not_compressed(server: FhirServer) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/fhir/R4/Patient/x", "/fhir/R4", "/fhir/R4/metadata", "/fhir/R4/.well-known/smart-configuration", "/oauth/token"],
+    ["/fhir/R4/Patient/x", "/fhir/R4", "/fhir/R4/metadata/x", "/oauth/token", "/cds-services/osler-patient-view"],
 )
 def test_preflight(server: FhirServer, path: str) -> None:
     asked = {"access-control-request-method": "PUT", "access-control-request-headers": "authorization,if-match,prefer"}
@@ -79,13 +79,36 @@ def test_no_origin_may_call_unless_it_is_configured_or_registered(
 ) -> None:
     server = FhirServer(new_sqlite(tmp_path / "osler.db"), tmp_path)
     try:
-        answer = server.call("GET", "/metadata", headers={"origin": APP})
+        answer = server.call("GET", "/Patient", headers={"origin": APP})
         assert "access-control-allow-origin" not in answer.headers
         server.services.clients.add("app", "patient/*.rs", public=True, redirect_uris=(f"{APP}/callback",))
-        answer = server.call("GET", "/metadata", headers={"origin": APP})
+        answer = server.call("GET", "/Patient", headers={"origin": APP})
         assert answer.headers["access-control-allow-origin"] == APP
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("origin", ["https://stranger.example", APP, "null"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/fhir/R4/metadata",
+        "/fhir/R4/.well-known/smart-configuration",
+        "/.well-known/openid-configuration",
+        "/oauth/jwks",
+        "/cds-services",
+    ],
+)
+def test_what_is_open_to_everybody_is_open_to_pages_of_any_origin(server: FhirServer, path: str, origin: str) -> None:
+    asked = {"origin": origin, "cookie": "session=1"}
+    answer = server.http.get(path, headers=asked)
+    preflight = server.http.options(path, headers=asked | {"access-control-request-method": "GET"})
+    writing = server.http.options(path, headers=asked | {"access-control-request-method": "POST"})
+
+    for one in (answer, preflight):
+        assert one.headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-credentials" not in one.headers
+    assert (preflight.status_code, writing.status_code) == (200, 400)
 
 
 METHODS = [

@@ -453,7 +453,7 @@ def test_brings_along(search: Search, type_name: str, query: str, wanted: str) -
         "_revinclude=Nothing:subject",
         "_revinclude=Encounter:subject",
         "_revinclude=Provenance:*",
-        "_sort=code",
+        "_sort=code-value-quantity",
         "_sort=date,colour",
         "_summary=maybe",
         "_elements=a.b",

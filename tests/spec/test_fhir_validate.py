@@ -49,6 +49,8 @@ VALIDATED = [
      [("error", "not-found", "Observation.subject.reference")]),
     ("a reference to elsewhere", "/Observation/$validate",
      GOOD | {"subject": {"reference": "https://other.example/Patient/1"}}, [("information", "informational", None)]),
+    ("rules that nobody here knows", "/Observation/$validate", GOOD | {"implicitRules": "urn:x"},
+     [("error", "not-supported", "Observation.implicitRules")]),
     ("an update without an id", "/Observation/$validate?mode=update", GOOD, [("error", "required", "Observation")]),
     ("an update with one", "/Observation/$validate?mode=update", GOOD | {"id": "a"},
      [("information", "informational", None)]),

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event, func, select, update
 
+from osler.api.denials import Denials
 from osler.domain.identifiers import Identity, PseudonymKind
 from osler.domain.reach import EVERYTHING
+from osler.errors import StorageBusy
+from osler.hub.merges import AT_ONCE, Merges
 from osler.hub.messages import MessageDesk
 from osler.ingest.mllp import MllpListener
 from osler.metrics import Metrics
@@ -18,6 +22,7 @@ from osler.standards.hl7v2 import parse
 from osler.storage.orders import orders_for
 from osler.storage.resource_search import ResourceSearch
 from osler.storage.resources import ResourceStore
+from osler.storage.tables import resource
 from osler.stores import Stores
 from osler.testing.ledger import Ledger
 
@@ -29,10 +34,21 @@ class Site:
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
-        self.desk = MessageDesk(stores, Metrics(), site_issuer="HOSP")
-        self.listener = MllpListener(self.desk.answer, address=("127.0.0.1", 0), allowed=("127.0.0.1",))
+        self.breaks_after: int | None = None
+        self.denials = Denials(stores.audit, burst=5, window_s=3600)
+        self.desk = MessageDesk(stores, Metrics(), denials=self.denials, site_issuer="HOSP")
+        self.listener = MllpListener(
+            self.desk.answer, address=("127.0.0.1", 0), allowed=("127.0.0.1",), refused=self.desk.turned_away
+        )
         self.listener.start()
         self.engine = socket.create_connection(("127.0.0.1", self.listener.port), timeout=20.0)
+
+    def count_saved(self, kind: str) -> None:
+        """Break off what is being written, once as much was saved as was told, not counting Patients."""
+        if self.breaks_after is not None and kind != "Patient":
+            self.breaks_after -= 1
+            if self.breaks_after < 0:
+                raise StorageBusy("broken off")
 
     def send(self, *segments: str, kind: str = "ADT^A01", control: str = "", version: str = "2.5.1") -> list[str]:
         """Send a message; return MSA-1, MSA-2 and MSA-3."""
@@ -81,13 +97,40 @@ def site(new_sqlite: Callable[[Path], str], tmp_path: Path) -> Iterator[Site]:
             vault=ledger.vault,
             audit=ledger.audit,
             queue=ledger.queue,
-            resources=ResourceStore(ledger.database, sealer=sealer, index=index),
+            resources=ResourceStore(
+                ledger.database,
+                sealer=sealer,
+                index=index,
+                on_saved=lambda _, kept, __: made.count_saved(kept.type),
+            ),
             search=ResourceSearch(ledger.database, sealer=sealer, index=index),
         )
     )
     yield made
     made.close()
     ledger.close()
+
+
+def longer(site: Site, number: int) -> tuple[str, str]:
+    """Make two patients, 1 with a record of this length and a Provenance, and 2; return their ids."""
+    site.send(pid("1"))
+    site.send(pid("2"))
+    gone = site.patient("1")["id"]
+    status = {"status": "final", "code": {"text": "c"}, "subject": {"reference": f"Patient/{gone}"}}
+    for at in range(number):
+        made = {"resourceType": "Observation", "id": f"o{at}"} | status
+        site.stores.database.write(lambda c, made=made: site.stores.resources.put(c, made))
+    told = {"resourceType": "Provenance", "id": "p", "recorded": "2026-01-02T09:00:00Z"}
+    of = {"target": [{"reference": "Observation/o0"}], "agent": [{"who": {"display": "cxr"}}]}
+    site.stores.database.write(lambda c: site.stores.resources.put(c, told | of))
+    return gone, site.patient("2")["id"]
+
+
+def about(site: Site, patient: str) -> int:
+    """Return how much is about a patient, beside the Patient."""
+    mine = (resource.c.patient == patient, resource.c.type != "Patient")
+    with site.stores.database.read() as connection:
+        return connection.execute(select(func.count()).select_from(resource).where(*mine)).scalar_one()
 
 
 def pid(number: str = "123", name: str = "DOE^JANE^Q^^MS", more: str = "19700102|F") -> str:
@@ -245,6 +288,73 @@ class TestMerge:
         (visit,) = site.find("Encounter", identifier="V77")
         (survivor,) = site.find("Patient", identifier="2")
         assert visit["subject"]["reference"] == f"Patient/{survivor['id']}"
+
+    def test_it_is_done_in_pieces_so_that_other_writers_have_their_turn(self, site: Site) -> None:
+        gone, survivor = longer(site, 4 * AT_ONCE + 1)
+        commits: list[object] = []
+        event.listen(site.stores.database.engine, "commit", commits.append)
+
+        assert site.send(pid("2"), "MRG|1^^^HOSP^MR", kind="ADT^A40")[0] == "AA"
+
+        assert len(commits) >= 5
+        assert (about(site, gone), about(site, survivor)) == (0, 4 * AT_ONCE + 2)
+
+    @pytest.mark.parametrize("kept", [0, 1, AT_ONCE, AT_ONCE + 3])
+    def test_a_merge_that_was_broken_off_is_acknowledged_and_brought_to_its_end(self, site: Site, kept: int) -> None:
+        gone, survivor = longer(site, 2 * AT_ONCE)
+        site.breaks_after = kept
+
+        assert site.send(pid("2"), "MRG|1^^^HOSP^MR", kind="ADT^A40", control="M40")[0] == "AA"
+
+        assert site.patient("1")["link"][0]["other"]["reference"] == f"Patient/{survivor}"
+        # A whole piece or nothing of it; the Provenance goes where the first Observation does.
+        assert about(site, gone) == (AT_ONCE if kept >= AT_ONCE else 2 * AT_ONCE + 1)
+        site.breaks_after = None
+        assert Merges(site.stores).step()
+        assert not Merges(site.stores).step()
+        assert (about(site, gone), about(site, survivor)) == (0, 2 * AT_ONCE + 1)
+        assert site.send(pid("2"), "MRG|1^^^HOSP^MR", kind="ADT^A40", control="M40")[0] == "AA"
+        assert site.events().count("patients-merged") == 2
+
+    def test_while_it_is_not_whole_messages_about_either_are_about_the_survivor(self, site: Site) -> None:
+        site.send(pid("1"), VISIT)
+        site.send(pid("1"), *ORDER, kind="ORM^O01")
+        site.send(pid("2"))
+        gone, survivor = site.patient("1")["id"], site.patient("2")["id"]
+        site.breaks_after = 0
+        site.send(pid("2"), "MRG|1^^^HOSP^MR", kind="ADT^A40")
+        site.breaks_after = None
+        assert about(site, gone) == 2
+
+        assert site.send(pid("1"), VISIT, kind="ADT^A08")[0] == "AA"
+        assert site.send(pid("2"), *ORDER, kind="ORM^O01")[0] == "AA"
+
+        assert (about(site, gone), about(site, survivor)) == (0, 2)
+
+    def test_merges_into_one_another_end_at_the_last_wherever_they_were_broken_off(self, site: Site) -> None:
+        first, second = longer(site, AT_ONCE + 1)
+        site.breaks_after = AT_ONCE
+        site.send(pid("2"), "MRG|1^^^HOSP^MR", kind="ADT^A40")
+        site.breaks_after = 0
+        site.send(pid("3"), "MRG|2^^^HOSP^MR", kind="ADT^A40")
+        site.breaks_after = None
+        assert (about(site, first), about(site, second)) == (1, AT_ONCE + 1)
+
+        while Merges(site.stores).step():
+            pass
+
+        third = site.patient("3")["id"]
+        assert [about(site, each) for each in (first, second, third)] == [0, 0, AT_ONCE + 2]
+
+    def test_a_damaged_resource_keeps_no_other_from_being_moved(self, site: Site) -> None:
+        gone, survivor = longer(site, 3)
+        spoil = update(resource).where(resource.c.id == "o1").values(sealed=b"damaged")
+        site.stores.database.write(lambda connection: connection.execute(spoil))
+
+        assert site.send(pid("2"), "MRG|1^^^HOSP^MR", kind="ADT^A40")[0] == "AA"
+
+        assert (about(site, gone), about(site, survivor)) == (1, 3)
+        assert not Merges(site.stores).step()
 
     def test_a_merge_may_be_turned_round(self, site: Site) -> None:
         site.send(pid("1"), VISIT)
@@ -426,3 +536,18 @@ def test_what_is_sent_is_sealed(site: Site, tmp_path: Path) -> None:
 
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or b"CANARYNAME" not in path.read_bytes()
+
+
+def test_a_flood_of_refused_connections_and_messages_makes_few_entries_and_none_is_lost(site: Site) -> None:
+    for _ in range(60):
+        assert site.send(pid(), kind="SIU^S12")[0] == "AR"
+    for _ in range(40):
+        with socket.create_connection(("127.0.0.1", site.listener.port), timeout=20.0) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n\x1c")
+            assert stranger.recv(1) == b""
+    site.denials.flush()
+
+    entries = site.stores.audit.search(event="message-refused", limit=500)
+    assert len(entries) == 5 + 2
+    details = [{d["type"]: d["valueString"] for e in x.resource["entity"] for d in e["detail"]} for x in entries]
+    assert sum(int(detail.get("count", 1)) for detail in details) == 100

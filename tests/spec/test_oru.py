@@ -10,10 +10,11 @@ import pytest
 from hl7apy.parser import parse_message
 
 from osler.config import Destination
+from osler.domain.identifiers import Identity, PseudonymKind
 from osler.errors import DeliveryRefused, PeerUnavailable
 from osler.publish import header as dicom
 from osler.publish.mllp_sender import send
-from osler.publish.oru import Envelope, numbers_of, oru
+from osler.publish.oru import Envelope, Survivor, numbers_of, oru
 from osler.testing.results import case, identified, radiograph, recorded
 
 UIDS = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.1", "SOPInstanceUID": "1.2.3.1.1"}
@@ -102,6 +103,44 @@ def test_hl7apy_takes_every_message(attributes: dict[str, str]) -> None:
     assert message.validate() is True
     assert message.msh.msh_10.value == "M-1"
     assert b"\n" not in content
+
+
+KNOWN = {
+    "resourceType": "Patient",
+    "id": "s",
+    "name": [
+        {"use": "maiden", "family": "Roe"},
+        {"use": "official", "family": "O|Doe", "given": ["Jane", "Q", "R"], "suffix": ["Jr"], "prefix": ["Ms"]},
+    ],
+    "birthDate": "1970-01-02",
+    "gender": "female",
+}
+NAMELESS = {"resourceType": "Patient", "id": "s"}
+
+
+@pytest.mark.parametrize(
+    ("issuer", "known", "field", "value", "rule"),
+    [
+        ("HOSP", KNOWN, 3, "P200^^^HOSP^MR~P100^^^HOSP^MR", "the number that holds, then that of the header"),
+        ("", KNOWN, 3, "P200^^^^MR~P100^^^^MR", "neither with an authority that nobody has named"),
+        ("", KNOWN, 5, "O\\F\\Doe^Jane^Q R^Jr^Ms", "the name that is the official one"),
+        ("", KNOWN, 7, "19700102", "born"),
+        ("", KNOWN, 8, "F", "sex"),
+        ("", NAMELESS, 5, "^^^^^^U", "a name that is not known"),
+        ("", NAMELESS | {"name": [{"text": "Jane Doe"}]}, 5, "Jane Doe", "a name in one piece"),
+        ("", NAMELESS | {"birthDate": "1970-01"}, 7, "197001", "born in a month"),
+        ("", NAMELESS, 8, "U", "a sex that is not known"),
+    ],
+)
+def test_after_a_merge_it_is_about_the_survivor(issuer: str, known: Any, field: int, value: str, rule: str) -> None:
+    with dicom.quietly():
+        source = identified(radiograph(**UIDS))
+    survivor = Survivor(Identity(PseudonymKind.PATIENT, "P200"), known)
+    content = oru(recorded(), source, replace(ENVELOPE, issuer=issuer), orders=ORDERS, survivor=survivor)
+
+    assert fields(content, "PID")[0][field] == value
+    message = parse_message(content.decode(), validation_level=1)
+    assert message.validate() is True
 
 
 @pytest.mark.parametrize(

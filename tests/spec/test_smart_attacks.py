@@ -343,7 +343,7 @@ def test_access_ends_with_the_app(site: SmartSite) -> None:
 
 def test_introspection_tells_a_client_that_proves_itself(site: SmartSite, app: App) -> None:
     tokens = site.tokens(app)
-    server = site.services.clients.add("EMR", "system/*.rs", secret="a resource server")
+    server = site.services.clients.add("EMR", "osler/introspect", secret="a resource server")
 
     def ask(token: str, **form: str) -> tuple[int, dict[str, Any]]:
         answer = site.http.post("/oauth/introspect", data={"token": token} | form)

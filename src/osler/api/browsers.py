@@ -7,7 +7,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from osler.api.smart import paths
+
 _FHIR: Final = "/fhir/"
+_OPEN: Final = frozenset(
+    {"/fhir/R4/metadata", paths.SMART_CONFIGURATION, paths.OPENID_CONFIGURATION, paths.JWKS, "/cds-services"}
+)
+"""What anybody may read without a token: pages of any origin, too."""
 _SMALLEST: Final = 1400  # bytes; a shorter answer fits one packet anyway
 _SENT: Final = (
     "Accept",
@@ -48,6 +54,8 @@ class Compression:
 class CrossOrigin(CORSMiddleware):
     """ASGI middleware that lets apps of some origins call, by token and never by cookie (Fetch, CORS).
 
+    What is open to everybody may be read from any origin.
+
     Parameters
     ----------
     app : ASGI application
@@ -66,6 +74,16 @@ class CrossOrigin(CORSMiddleware):
             expose_headers=list(_SHOWN),
         )
         self._registered = registered
+        self._open = CORSMiddleware(
+            app, allow_origins=["*"], allow_methods=["GET"], allow_headers=list(_SENT), expose_headers=list(_SHOWN)
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] == "http" and scope["path"] in _OPEN:
+            await self._open(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     def is_allowed_origin(self, origin: str) -> bool:
         """Tell whether apps of an origin may call."""

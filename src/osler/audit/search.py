@@ -5,7 +5,6 @@ References
 HL7 FHIR R4 4.0.1, AuditEvent; 3.1.1 Search
 """
 
-import base64
 import json
 from collections.abc import Sequence
 from typing import Any, Final
@@ -15,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 from osler.audit.conditions import Conditions
 from osler.domain.reach import NO_PATIENT, Reach, ReachOf
 from osler.errors import Malformed, NotFound
+from osler.standards.fhir_paging import read_cursor, write_cursor
 from osler.standards.fhir_query import Query
 from osler.standards.fhir_result import Sort
 from osler.storage.database import Database
@@ -221,12 +221,12 @@ def _stored(row: Any) -> Stored:
 
 
 def _write_cursor(position: Position, total: int | None) -> str:
-    return base64.urlsafe_b64encode(json.dumps([*position, total]).encode()).decode().rstrip("=")
+    return write_cursor(json.dumps([*position, total]).encode())
 
 
 def _read_cursor(cursor: str) -> tuple[Position, int | None]:
     try:
-        at, seq, total = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
+        at, seq, total = json.loads(read_cursor(cursor))
         if not 0 <= seq <= _FAR:
             raise ValueError(cursor)
         position = (float(at), int(seq))

@@ -11,6 +11,7 @@ from osler.cli.caller import Caller, DataDir, Json, emit, progress_console
 from osler.config import split_address
 from osler.ingest.folder import Outcome, find_files
 from osler.ingest.folder import send as send_files
+from osler.tls import client_context
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -26,19 +27,21 @@ def send(
     calling: Annotated[
         str | None, typer.Option("--calling", help="Calling AE title; else that of the configuration (dimse.ae_title).")
     ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Speak TLS, by tls.authorities and tls.certificate.")] = False,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Send DICOM files with C-STORE. Ends with 3 when some were not taken or are not DICOM, with 1 when all."""
     caller: Caller = ctx.obj
-    calling = calling or caller.config(data_dir).text("dimse.ae_title")
+    config = caller.config(data_dir)
     with Progress(console=progress_console(), transient=True) as progress:
         task = progress.add_task("sending", total=sum(1 for _ in find_files(paths)))
         report = send_files(
             paths,
             address=split_address(to),
             called_ae_title=aet,
-            calling_ae_title=calling,
+            calling_ae_title=calling or config.text("dimse.ae_title"),
+            tls=client_context(config) if tls else None,
             progress=lambda file: progress.advance(task),
         )
     sent = report.count(Outcome.SENT, Outcome.WARNED)

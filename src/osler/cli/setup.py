@@ -13,7 +13,7 @@ from osler.api.people.store import UserStore
 from osler.cli.caller import Caller, ConfigFile, DataDir, Json, emit
 from osler.cli.user import new_password
 from osler.hub.doctor import examine
-from osler.hub.opening import create_data_dir
+from osler.hub.opening import create_data_dir, signing_key_file
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -35,13 +35,16 @@ def init(
     """Make a data folder: keys, database, first administrator. What is there already is left as it is."""
     caller: Caller = ctx.obj
     settings = caller.config(data_dir, config)
+    given = None
+    if password_stdin and not signing_key_file(settings.data_dir).exists():
+        given = new_password(admin, from_stdin=True)  # before anything is made: a refused one leaves nothing behind
     create_data_dir(settings, caller.environ)
     password, shown = None, None
     with caller.stores(settings.data_dir, config) as stores:
         people = UserStore(stores.database)
         if not people.list():
             shown = None if password_stdin else secrets.token_urlsafe(15)
-            password = shown or new_password(admin, from_stdin=True)
+            password = shown or given or new_password(admin, from_stdin=True)
             accounts = Accounts(people, stores.resources.put, stores.audit)
             accounts.add(admin, Role.ADMINISTRATOR, password, by=caller.agent)
     document: dict[str, Any] = {"data_dir": str(settings.data_dir), "created": password is not None}

@@ -1,11 +1,13 @@
 """What an engineer would look at first when something is wrong, looked at in order."""
 
+import secrets
 import shutil
 import socket
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -16,12 +18,16 @@ from pynetdicom import AE
 from osler.config import Config, Destination, split_address
 from osler.domain.states import JobState
 from osler.errors import OslerError
-from osler.hub.cards import greet
+from osler.hub.cards import greet, start_of
 from osler.hub.opening import master_key_file, open_stores
 from osler.hub.people import policy_of
 from osler.publish.outbox import Outbox
+from osler.storage.opening import blob_folder, in_bucket
+from osler.stores import Stores
+from osler.tls import client_context, expiry
 
 VERIFICATION = "1.2.840.10008.1.1"
+_RENEW_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,8 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
     yield Check("configuration", "ok", f"{len(config.values)} settings, {len(config.destinations)} destinations")
     yield _guarded("keys", lambda: _keys(config, environ))
     yield _guarded("disk", lambda: _disk(config))
+    if config.text("tls.certificate"):
+        yield _guarded("certificate", lambda: _certificate(config))
     yield _guarded("sign-in", lambda: _sign_in(config))
     yield from _ledger(config, environ)
     served: list[str] = []
@@ -76,6 +84,21 @@ def _sign_in(config: Config) -> Check:
     return Check("sign-in", "ok", f"session.require_mfa: {roles}")
 
 
+def _certificate(config: Config) -> Check:
+    client_context(config)  # the key fits, and the authorities can be read
+    files = [config.text(name) for name in ("tls.certificate", "tls.authorities") if config.text(name)]
+    for file in files:
+        days = (expiry(Path(file)) - datetime.now(UTC)).days
+        if days < _RENEW_DAYS:
+            state: Literal["warn", "wrong"] = "wrong" if days < 0 else "warn"
+            ends = "has ended" if days < 0 else f"ends in {days} days"
+            return Check("certificate", state, f"{file} {ends}: renew it; a running hub reads the new one in a minute")
+    if stat.S_IMODE(Path(config.text("tls.key")).stat().st_mode) & 0o077:
+        return Check("certificate", "wrong", f"others may read {config.text('tls.key')}: chmod 600 it")
+    doors = ", ".join(config.items("tls.doors")) or "no door"
+    return Check("certificate", "ok", f"{files[0]} until {expiry(Path(files[0])):%Y-%m-%d}; TLS at {doors}")
+
+
 def _disk(config: Config) -> Check:
     folder = config.data_dir if config.data_dir.is_dir() else Path(tempfile.gettempdir())
     free_mb = shutil.disk_usage(folder).free // 1_000_000
@@ -89,6 +112,7 @@ def _ledger(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
     try:
         with open_stores(config, environ) as stores:
             yield Check("database", "ok", f"{stores.database.dialect}, schema current")
+            yield _guarded("blobs", partial(_blobs, config, stores))
             report = stores.audit.verify()
             words = f"{report.entries} entries" if report.ok else f"{len(report.problems)} problems: osler audit verify"
             yield Check("audit chain", "ok" if report.ok else "wrong", words)
@@ -100,6 +124,18 @@ def _ledger(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
             yield Check("deliveries", "warn" if failed else "ok", f"{failed} wait for a person: osler outbox list")
     except OslerError as error:
         yield Check("database", "wrong", str(error))
+
+
+def _blobs(config: Config, stores: Stores) -> Check:
+    """Keep a blob that stands for nothing, read it and remove it."""
+    content = secrets.token_bytes(32)
+    ref = stores.identified.put(content)
+    try:
+        sound = stores.identified.get(ref) == content
+    finally:
+        stores.identified.delete(ref)
+    place = config.text("storage.blobs") if in_bucket(config) else str(blob_folder(config))
+    return Check("blobs", "ok" if sound else "wrong", f"{place} takes, gives and removes")
 
 
 def _waiting(config: Config, environ: Mapping[str, str], served: list[str]) -> Check:
@@ -114,7 +150,7 @@ def _waiting(config: Config, environ: Mapping[str, str], served: list[str]) -> C
 
 
 def _model(config: Config, name: str, served: list[str]) -> Check:
-    hello = greet(config, name)
+    hello = greet(start_of(config, name))
     served.append(str(hello.card.model_version))
     version = f"{hello.card.model_version}, loads in {hello.seconds:.1f} s"
     if hello.sandbox.missing:
@@ -140,7 +176,8 @@ def _echo(config: Config, destination: Destination, host: str, port: int) -> tup
     entity = AE(config.text("dimse.ae_title"))
     entity.add_requested_context(VERIFICATION)
     entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = 5
-    association = entity.associate(host, port, ae_title=destination.ae_title)
+    tls_args = (client_context(config), host) if destination.tls else None
+    association = entity.associate(host, port, ae_title=destination.ae_title, tls_args=tls_args)
     if not association.is_established:
         how = "it rejects us: does it know our AE title?" if association.is_rejected else "nobody answers there"
         return "wrong", f"{destination.ae_title}@{destination.address}: {how}"

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from osler.api.app import create_app
 from osler.api.cds_hooks.feedback import CardStore
+from osler.api.denials import Denials
 from osler.api.services import Services
 from osler.api.smart.clients import ClientStore
 from osler.api.smart.signing import SigningKeys
@@ -24,16 +25,17 @@ from osler.audit import HUB, AuditRecord
 from osler.config import Config, split_address
 from osler.deidentify.recognisers import installed_recognisers
 from osler.errors import ConfigError, OslerError
-from osler.hub.cards import read_hellos, start_of
 from osler.hub.exports import Exports, open_exports
 from osler.hub.glass_alarms import GlassAlarms
 from osler.hub.loop import Loop
+from osler.hub.merges import Merges
 from osler.hub.messages import MessageDesk
 from osler.hub.observer import NetworkObserver
 from osler.hub.opening import ROLES
 from osler.hub.people import open_people
 from osler.hub.publishing import make_publisher
 from osler.hub.readiness import ready_checks
+from osler.hub.serving import Serving, in_words
 from osler.hub.subscriptions import Notifier, open_subscriptions
 from osler.hub.web import WebServer
 from osler.infer.worker import Worker, WorkerSettings
@@ -44,6 +46,7 @@ from osler.metrics import Metrics
 from osler.pipeline import Pipeline, Runtime
 from osler.publish.hosts import AllowedHosts
 from osler.stores import Stores
+from osler.tls import DOORS, door
 
 _STOP_S: Final = 20.0
 
@@ -81,14 +84,16 @@ class Hub:
         folder = hashlib.sha256(str(config.data_dir).encode()).hexdigest()[:8]
         self._owner_prefix = f"{socket.gethostname()}-{folder}-"
         self.owner = f"{self._owner_prefix}{os.getpid()}-{secrets.token_hex(3)}"
-        self.cards = {version: hello.card for version, hello in read_hellos(config).items()}
+        self.serving = Serving(config, stores.database)
+        self.cards = self.serving.cards
         self.pipeline = Pipeline(
             stores,
             config,
-            models=tuple(self.cards),
+            models=self.serving.lineup.champions,
             publisher=make_publisher(stores, config, metrics=self.metrics, owner=self.owner, cards=self.cards),
             runtime=Runtime(self.owner, self.metrics, wake=self._wake),
         )
+        self.pipeline.lineup = self.serving.lineup
         self.exports = open_exports(stores, config)
         self.subscriptions = open_subscriptions(stores.keyring, config)
         self.subscription_hosts = AllowedHosts(config.items("subscription.hosts"), setting="subscription.hosts")
@@ -98,6 +103,8 @@ class Hub:
         self.mllp: MllpListener | None = None
         self.web: WebServer | None = None
         self._application: Starlette | None = None
+        self._peers_refused = Denials(stores.audit)
+        self._tls = {name: door(config, name) for name in DOORS}
         self._finished = threading.Event()
 
     def start(self) -> None:
@@ -113,13 +120,13 @@ class Hub:
                 self._start_worker(number)
         if "dimse" in self.roles:
             self.scp = self._storage_scp()
-            self.scp.start()
+            self.scp.start(self._tls["dimse"])
         if "mllp" in self.roles and self.config.text("mllp.address"):
             self.mllp = self._mllp_listener()
             self.mllp.start()
         if "http" in self.roles:
             self._application = self._make_application()
-            self.web = WebServer(self._application, self.config.text("http.address"))
+            self.web = WebServer(self._application, self.config.text("http.address"), tls=self._tls["http"])
             self.web.start()
 
     def stop(self) -> None:
@@ -132,6 +139,7 @@ class Hub:
             self.web.stop()
         if self._application is not None:
             self._application.state.denials.flush()
+        self._peers_refused.flush()
         for worker, _ in self.workers:
             worker.stop(drain=True)
         for loop in self._loops.values():
@@ -157,13 +165,18 @@ class Hub:
             "messages": (lambda: self.pipeline.publish(("oru",)), 0.5, "publisher"),
             "escalate": (self.pipeline.publisher.escalate, 1.0, "publisher"),
             "glass": (GlassAlarms(self.stores, self.config).step, 1.0, "publisher"),
+            "merge": (Merges(self.stores).step, 1.0, "mllp"),
             "export": (self._exports().step, 1.0, "publisher"),
             "subscribers": (self._notifier().step, 0.5, "publisher"),
+            "certificates": (self._renew, 60.0, None),
+            "models": (self._look_at_models, self.config.number("registry.look_s"), None),
             "checkpoint": (self._checkpoint, self.config.number("audit.checkpoint_s"), None),
         }
         for name, (step, every_s, role) in steps.items():
             if role is None or role in self.roles:
                 self._loops[name] = Loop(name, step, every_s=every_s, on_broken=self._break)
+        if {"deidentifier", "worker"} & set(self.roles):
+            self._loops["relay"] = Loop("relay", self._relay, every_s=0.25, on_broken=self._break)
         for loop in self._loops.values():
             loop.start()
 
@@ -183,15 +196,37 @@ class Hub:
         self.pipeline.complete()
         return False
 
+    def _look_at_models(self) -> bool:
+        before = self.serving.lineup
+        if self.serving.look():
+            for worker, _ in self.workers:
+                worker.use(self.serving.starts)
+            self.pipeline.lineup = self.serving.lineup  # after the workers: nothing is queued for a version unserved
+            if self.serving.lineup != before:
+                self.stores.audit.record(AuditRecord("models-changed", agent=HUB, detail=in_words(self.serving.lineup)))
+        return False
+
     def _checkpoint(self) -> bool:
         self.stores.audit.checkpoint()
         return False
+
+    def _renew(self) -> bool:
+        for name, tls in self._tls.items():
+            if tls is not None and tls.refresh():
+                log.info("certificate renewed", door=name)
+        return False
+
+    def _relay(self) -> bool:
+        """Bring jobs to the broker, when there is one."""
+        self.metrics.set_queue_reachable(self.stores.queue.reachable())
+        return self.stores.queue.relay()
 
     def _break(self, error: BaseException) -> None:
         self.broken.set()
 
     def _wake(self, step: str) -> None:
         if step == "infer":
+            step = "relay"
             for worker, _ in self.workers:
                 worker.wake()
         for name in ("alert", "fhir", "pacs", "messages") if step == "publish" else (step,):
@@ -201,7 +236,7 @@ class Hub:
     def _start_worker(self, number: int) -> None:
         settings = WorkerSettings(
             owner=f"{self.owner}-{number}",
-            models=tuple(start_of(self.config, model) for model in self.pipeline.models),
+            models=self.serving.starts,
             spool_root=self.config.data_dir / "spool",
             lease_s=self.config.number("queue.lease_s"),
             batch_wait_s=self.config.integer("worker.batch_wait_ms") / 1000,
@@ -245,13 +280,16 @@ class Hub:
         )
 
     def _mllp_listener(self) -> MllpListener:
-        desk = MessageDesk(self.stores, self.metrics, site_issuer=self.config.text("site.issuer"))
+        desk = MessageDesk(
+            self.stores, self.metrics, denials=self._peers_refused, site_issuer=self.config.text("site.issuer")
+        )
         return MllpListener(
             desk.answer,
             address=split_address(self.config.text("mllp.address")),
             allowed=self.config.items("mllp.accept"),
             refused=desk.turned_away,
             limits=mllp.Limits(max_message_bytes=self.config.integer("mllp.max_message_mb") * 1_000_000),
+            tls=self._tls["mllp"],
         )
 
     def _storage_scp(self) -> StorageScp:

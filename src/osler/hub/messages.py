@@ -10,10 +10,11 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection, select
 
+from osler.api.denials import Denials
 from osler.audit import Agent, AuditRecord
 from osler.domain.identifiers import Identity, PseudonymKind
-from osler.domain.reach import EVERYTHING
 from osler.errors import Conflict, InvalidResource, OslerError, Transient, UnsupportedKind
+from osler.hub.merges import Merges
 from osler.ingest.hl7v2.envelope import Envelope, acknowledge, open_message, reject
 from osler.ingest.hl7v2.order import Order, orders_of
 from osler.ingest.hl7v2.patient import PatientRecord, merged_identity, patient_of
@@ -21,18 +22,16 @@ from osler.ingest.hl7v2.visit import Visit, visit_of
 from osler.metrics import Metrics
 from osler.standards import fhir
 from osler.standards.fhir import Resource
-from osler.standards.fhir_references import repointed
 from osler.standards.hl7v2 import FROM_HL7V2
 from osler.storage.orders import keep_order, merge, survivor_of
-from osler.storage.stored import Stored
 from osler.storage.tables import hl7_message
-from osler.storage.tables import resource as resources
 from osler.stores import Stores
 
 _PATIENT_EVENTS: Final = frozenset(f"A{number:02}" for number in (*range(1, 9), *range(11, 17), 27, 28, 31, 38))
 _MERGE_EVENTS: Final = frozenset({"A18", "A34", "A40"})
 _ORDERS: Final = frozenset({("ORM", "O01"), ("OMI", "O23"), ("OMG", "O19")})
 _HISTORY_S: Final = 30 * 86_400.0
+_MERGE_S: Final = 5.0  # how long an acknowledgement waits for a merge to be whole
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +46,8 @@ class MessageDesk:
     ----------
     stores : Stores
     metrics : Metrics
+    denials : Denials
+        Puts refusals on record, so that a flood of them makes few entries.
     site_issuer : str
         Assigning authority of the record numbers that DICOM headers here carry without an issuer.
     clock : callable
@@ -55,13 +56,16 @@ class MessageDesk:
 
     stores: Stores
     metrics: Metrics
+    denials: Denials
     site_issuer: str = ""
     clock: Callable[[], float] = time.time
 
     def answer(self, content: bytes, address: str) -> bytes:
         """Take a message and return its acknowledgement.
 
-        AA is returned after the commit. A message that was taken before is answered AA and changes nothing.
+        AA is returned after the commit. A message that was taken before is answered AA and changes nothing. The AA of
+        a merge says that it is certain: it is whole by then, unless the record is so long, or the database so busy,
+        that the rest is left to :class:`osler.hub.merges.Merges`.
         """
         try:
             envelope = open_message(content)
@@ -112,6 +116,8 @@ class MessageDesk:
 
         self.stores.database.write(write)
         log.info("HL7 v2 message taken", message=kind)
+        if envelope.trigger in _MERGE_EVENTS:
+            Merges(self.stores).hurry(most_s=_MERGE_S)
 
     def _change(self, envelope: Envelope) -> Change:
         """Return what a message does in one transaction, which tells whom it is about; the vault is asked before."""
@@ -154,9 +160,6 @@ class MessageDesk:
 
     def _merge_away(self, connection: Connection, prior: str, survivor: str) -> None:
         merge(connection, prior, survivor, now=self.clock())
-        for stored in self._about(connection, prior):
-            moved = repointed(fhir.loads(stored.text), f"Patient/{prior}", f"Patient/{survivor}")
-            self.stores.resources.save(connection, moved, stored)
         held = self._held(connection, "Patient", prior) or {"resourceType": "Patient", "id": prior}
         link = {"other": {"reference": f"Patient/{survivor}"}, "type": "replaced-by"}
         self._put(connection, held | {"active": False, "link": [link]})
@@ -164,14 +167,6 @@ class MessageDesk:
         replaces = {"other": {"reference": f"Patient/{prior}"}, "type": "replaces"}
         links = [one for one in whole.get("link", []) if one["type"] != "replaced-by" and one != replaces]
         self._put(connection, whole | {"link": [*links, replaces]})
-
-    def _about(self, connection: Connection, patient: str) -> list[Stored]:
-        """Return what is about a patient, but for the Patient; Provenance last: it belongs where its targets do."""
-        mine = (resources.c.patient == patient, resources.c.type != "Patient", ~resources.c.deleted)
-        keys = connection.execute(select(resources.c.type, resources.c.id).where(*mine)).all()
-        find = self.stores.resources.find
-        found = [find(connection, kind, logical_id, EVERYTHING) for kind, logical_id in keys]
-        return sorted(found, key=lambda stored: stored.type == "Provenance")
 
     def _orders(self, envelope: Envelope) -> Change:
         record, orders = patient_of(envelope, site_issuer=self.site_issuer), orders_of(envelope)
@@ -197,7 +192,7 @@ class MessageDesk:
     def _keep_visit(self, connection: Connection, patient: str, visit: Visit) -> None:
         logical_id = self._logical_id("encounter", visit.issuer, visit.number)
         held = self._held(connection, "Encounter", logical_id) or {}
-        if _is_anothers(held, patient):
+        if _is_anothers(connection, held, patient):
             raise Conflict("PV1-19: the visit is another patient's")
         status = visit.status or held.get("status", "in-progress")
         made = held | visit.resource | {"id": logical_id, "status": status}
@@ -208,7 +203,7 @@ class MessageDesk:
     def _keep_order(self, connection: Connection, patient: str, identity: Identity, order: Order) -> None:
         logical_id = self._logical_id("order", order.issuer, order.number)
         held = self._held(connection, "ServiceRequest", logical_id) or {}
-        if _is_anothers(held, patient):
+        if _is_anothers(connection, held, patient):
             raise Conflict("ORC-2: the order is another patient's")
         made = held | order.resource | {"id": logical_id, "subject": {"reference": f"Patient/{patient}"}}
         if "code" not in made:
@@ -249,7 +244,7 @@ class MessageDesk:
         detail: Mapping[str, str] = {"reason": reason}
         record = AuditRecord("message-refused", agent=Agent("unknown", "peer", address), outcome=8, detail=detail)
         try:
-            self.stores.audit.record(record)
+            self.denials.write_now(record)
         except OslerError as error:  # the sender is refused all the same
             log.error("a refusal could not be written down", reason=str(error))
 
@@ -257,8 +252,9 @@ class MessageDesk:
         return datetime.fromtimestamp(self.clock()).astimezone().strftime("%Y%m%d%H%M%S%z")
 
 
-def _is_anothers(held: Resource, patient: str) -> bool:
-    return bool(held.get("subject", {}).get("reference", f"Patient/{patient}") != f"Patient/{patient}")
+def _is_anothers(connection: Connection, held: Resource, patient: str) -> bool:
+    kind, _, subject = held.get("subject", {}).get("reference", f"Patient/{patient}").partition("/")
+    return kind != "Patient" or survivor_of(connection, subject) != patient  # a merge may not have come to it yet
 
 
 _STAMPS: Final = frozenset({"versionId", "lastUpdated"})

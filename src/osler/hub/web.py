@@ -12,6 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from osler.config import split_address
 from osler.errors import ConfigError
+from osler.tls import ServerTls
 
 _START_S: Final = 15.0
 _MAX_HEADER_BYTES: Final = 64 * 1024
@@ -65,25 +66,32 @@ class WebServer:
         HOST:PORT; port 0 takes a free one.
     head_s : float
         Longest time for the head of a request, seconds.
+    tls : ServerTls, optional
+        Without it we speak in clear.
     """
 
-    def __init__(self, app: ASGIApp, address: str, *, head_s: float = _Patient.head_s) -> None:
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=True,
-                lifespan="off",
-                limit_concurrency=256,
-                timeout_keep_alive=15,
-                timeout_graceful_shutdown=10,
-                h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
-                http=type("Patient", (_Patient,), {"head_s": head_s}),
-                proxy_headers=False,  # else any peer on loopback could say which address it has
-            )
+    def __init__(
+        self, app: ASGIApp, address: str, *, head_s: float = _Patient.head_s, tls: ServerTls | None = None
+    ) -> None:
+        self._scheme = "https" if tls else "http"
+        settings = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            lifespan="off",
+            limit_concurrency=256,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=10,
+            h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+            http=type("Patient", (_Patient,), {"head_s": head_s}),
+            proxy_headers=False,  # else any peer on loopback could say which address it has
         )
+        if tls is not None:
+            settings.load()
+            settings.ssl = tls.context
+        self._server = uvicorn.Server(settings)
         host, port = split_address(address)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # Only for a socket of this protocol does asyncio set TCP_NODELAY, without which each answer waits 40 ms.
@@ -102,7 +110,7 @@ class WebServer:
     def url(self) -> str:
         """Where it listens."""
         host, port = self._socket.getsockname()[:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     def start(self) -> None:
         """Listen; returns when it answers."""

@@ -6,7 +6,7 @@ DICOM PS3.18 section 10.5 (Store transaction), table 10.5.3-1 (status codes), an
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -79,21 +79,14 @@ class StoreResult:
         return answer
 
 
-def parse_multipart(content_type: str, body: Iterable[bytes], limits: BodyLimits) -> Iterator[bytes]:
-    """Take a STOW-RS body apart as it comes; one part at a time is in memory.
+def open_multipart(content_type: str, limits: BodyLimits) -> Multipart:
+    """Return the parser of a STOW-RS body; one part at a time is in memory.
 
     Parameters
     ----------
     content_type : str
         Value of the request's Content-Type header.
-    body : iterable of bytes
-        Chunks of any size.
     limits : BodyLimits
-
-    Returns
-    -------
-    iterator of bytes
-        The contents of the parts. It raises Malformed or TooLarge where the body does.
 
     Raises
     ------
@@ -102,55 +95,25 @@ def parse_multipart(content_type: str, body: Iterable[bytes], limits: BodyLimits
     Malformed
         If it names no boundary.
     """
-    return _parts(open_multipart(content_type, limits), body)
-
-
-def open_multipart(content_type: str, limits: BodyLimits) -> Multipart:
-    """Return the parser of a STOW-RS body, for a caller that has its chunks asynchronously; else as parse_multipart."""
     media_type: MediaType = parse_content_type(content_type)
     if media_type.name != "multipart/related" or media_type.type not in ("", DICOM):
         raise UnsupportedMediaType('only multipart/related; type="application/dicom" is taken')
     return Multipart(media_type.boundary, limits)
 
 
-def store_instances(
-    parts: Iterable[bytes], accept: Callable[[Received], None], source: str, *, study_instance_uid: str = ""
-) -> StoreResult:
-    """Store the parts of a request, one by one.
+class Storing:
+    """The parts of one request on their way.
+
+    Once a part is stored, a body that breaks off counts as a failure, and the answer still says what was stored.
 
     Parameters
     ----------
-    parts : iterable of bytes
-        Part 10 files; from :func:`parse_multipart`.
     accept : callable
         Returns when the instance is durable; its OslerError fails this part alone.
     source : str
         ``stow:<client id>``.
     study_instance_uid : str
         Of the address ``/studies/{study}``; instances of another study are refused. Empty: any study.
-
-    Raises
-    ------
-    InputRejected
-        If the body breaks off or is too large before any part was stored, or has no part. Once a part is stored, the
-        rest counts as a failure and the answer still says what was stored.
-    """
-    storing = Storing(accept, source, study_instance_uid)
-    try:
-        for part in parts:
-            storing.store(part)
-    except InputRejected as error:
-        storing.broke_off(error)
-    return storing.result()
-
-
-class Storing:
-    """The parts of one request on their way, for a caller that has them one by one.
-
-    Parameters
-    ----------
-    accept, source, study_instance_uid
-        As for :func:`store_instances`.
     """
 
     def __init__(self, accept: Callable[[Received], None], source: str, study_instance_uid: str = "") -> None:
@@ -199,12 +162,6 @@ class Storing:
 
 
 _UR: Final[dict[str, Any]] = {"vr": "UR"}
-
-
-def _parts(parser: Multipart, body: Iterable[bytes]) -> Iterator[bytes]:
-    for chunk in body:
-        yield from parser.feed(chunk)
-    parser.finish()
 
 
 def _element(vr: str, *values: Any) -> dict[str, Any]:

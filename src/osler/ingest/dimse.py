@@ -17,6 +17,7 @@ from osler.errors import ConfigError
 from osler.ingest.association import Association, Limits, Observer, Seats, Service
 from osler.ingest.messages import Room
 from osler.ingest.peers import AcceptList, Peer, plain_address
+from osler.tls import ServerTls
 
 __all__ = ["AcceptList", "Limits", "Observer", "Peer", "StorageScp"]
 
@@ -56,6 +57,7 @@ class StorageScp:
         limits: Limits | None = None,
     ) -> None:
         self._address = address
+        self._tls: ServerTls | None = None
         limits = limits or Limits()
         self._stop_reader, self._stop_writer = os.pipe()
         self._service = Service(
@@ -85,8 +87,8 @@ class StorageScp:
         """Number of associations that are open now."""
         return self._service.seats.taken()
 
-    def start(self) -> None:
-        """Listen, and return at once.
+    def start(self, tls: ServerTls | None = None) -> None:
+        """Listen, and return at once; without ``tls`` in clear.
 
         Raises
         ------
@@ -94,6 +96,7 @@ class StorageScp:
             If the address cannot be listened on.
         """
         host, port = self._address
+        self._tls = tls
         try:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
             self._listener = socket.create_server((host, port), family=family, backlog=128)
@@ -171,9 +174,24 @@ class StorageScp:
 
     def _run(self, connection: socket.socket, address: str) -> None:
         try:
-            Association(connection, address, self._service).run()
+            secured = self._secured(connection, address)
+            if secured is not None:
+                Association(secured, address, self._service).run()
+                secured.close()
         finally:
             connection.close()
             with self._changed:
                 del self._connections[threading.current_thread()]
                 self._changed.notify_all()
+
+    def _secured(self, connection: socket.socket, address: str) -> socket.socket | None:
+        """Return the connection as the association shall use it; None when a TLS handshake failed."""
+        if self._tls is None:
+            return connection
+        secured = self._tls.shake(connection)
+        if secured is None:
+            self._service.observer.association_aborted(Peer("", address), "tls-handshake")
+            return None
+        with self._changed:
+            self._connections[threading.current_thread()] = (secured, address)
+        return secured

@@ -1,14 +1,13 @@
 """Files and folders: sent to a DICOM node, or read where there is no server."""
 
 import os
-import time
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from osler.domain.events import Received
 from osler.errors import ConfigError, DeliveryRefused, InputRejected, Malformed, PeerUnavailable
 from osler.ingest.requestor import MAX_CONTEXTS, Kind, Requestor, associate
 from osler.ingest.upper_layer import ProtocolFault, Titles
@@ -76,37 +75,13 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
             raise ConfigError(f"{path}: there is no such file or folder")
 
 
-def read_files(
-    paths: Iterable[Path], *, refused: Callable[[Path, InputRejected], None] = lambda path, error: None
-) -> Iterator[Received]:
-    """Read DICOM files, as if a peer had sent them.
-
-    Parameters
-    ----------
-    paths : iterable of Path
-        Files and folders.
-    refused : callable
-        Is told which files cannot be read, and why.
-
-    Raises
-    ------
-    ConfigError
-        If a path does not exist.
-    """
-    for path in find_files(paths):
-        try:
-            content = _read(path)
-            yield Received(read_identity(content), content, "folder", time.time())
-        except InputRejected as error:
-            refused(path, error)
-
-
 def send(
     paths: Iterable[Path],
     *,
     address: tuple[str, int],
     called_ae_title: str = "OSLER",
     calling_ae_title: str = "OSLER_SEND",
+    tls: ssl.SSLContext | None = None,
     progress: Callable[[SentFile], None] = lambda file: None,
 ) -> SendReport:
     """Send DICOM files as they are, with the presentation contexts that they need.
@@ -118,6 +93,8 @@ def send(
     address : (str, int)
         Host and port of the DICOM node.
     called_ae_title, calling_ae_title : str
+    tls : SSLContext, optional
+        Without it we speak in clear.
     progress : callable
         Is told of each file as soon as it is done.
 
@@ -150,7 +127,7 @@ def send(
         group = list(kinds)[start : start + MAX_CONTEXTS]
         waiting = [(kind, path) for kind in group for path in kinds[kind]]
         try:
-            with associate(address, titles, group) as requestor:
+            with associate(address, titles, group, tls) as requestor:
                 _send_files(requestor, waiting, note)
         except (PeerUnavailable, DeliveryRefused) as error:
             if start == 0:

@@ -18,6 +18,7 @@ from typing import Final
 
 from osler.errors import ConfigError
 from osler.ingest.peers import plain_address
+from osler.tls import ServerTls, pending
 
 START: Final = b"\x0b"
 END: Final = b"\x1c"
@@ -62,6 +63,8 @@ class MllpListener:
     refused : callable
         Told why and from which address a connection was ended.
     limits : Limits
+    tls : ServerTls, optional
+        Without it we speak in clear.
     """
 
     def __init__(
@@ -72,15 +75,17 @@ class MllpListener:
         allowed: Sequence[str],
         refused: Callable[[str, str], None] = lambda reason, address: None,
         limits: Limits | None = None,
+        tls: ServerTls | None = None,
     ) -> None:
+        self._tls = tls
         self._answer = answer
         self._refused = refused
         self._limits = limits or Limits()
         self._networks = [_network(entry) for entry in allowed]
-        self._stop_reader, self._stop_writer = os.pipe()
         self._seats = threading.BoundedSemaphore(self._limits.max_connections)
         self._connections: set[threading.Thread] = set()
         self._lock = threading.Lock()
+        self._stopped = False
         host, port = address
         try:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -88,6 +93,7 @@ class MllpListener:
         except OSError as error:
             reason = os.strerror(error.errno or 0)
             raise ConfigError(f"mllp.address: cannot listen on {host}:{port}: {reason}") from None
+        self._stop_reader, self._stop_writer = os.pipe()
         self._thread = threading.Thread(target=self._listen, name="mllp", daemon=True)
 
     @property
@@ -100,14 +106,20 @@ class MllpListener:
         self._thread.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Take nothing new, and let the messages that have begun be answered."""
-        os.write(self._stop_writer, b"\0")
+        """Take nothing new, and let the messages that have begun be answered; a second time it does nothing."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+            os.write(self._stop_writer, b"\0")
         if self._thread.is_alive():
             self._thread.join()
         self._listener.close()
         deadline = time.monotonic() + timeout_s
         with self._lock:
             waiting = list(self._connections)
+            if not waiting:
+                self._close_pipe()
         for thread in waiting:
             thread.join(max(0.0, deadline - time.monotonic()))
 
@@ -129,7 +141,11 @@ class MllpListener:
             thread = threading.Thread(target=self._serve, args=(connection, address), name="mllp-peer", daemon=True)
             with self._lock:
                 self._connections.add(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no thread left: the next connection may find one
+                self._leave(thread)
+                self._turn_away(connection, "out-of-threads", address)
 
     def _turn_away(self, connection: socket.socket, reason: str, address: str) -> None:
         connection.close()
@@ -137,7 +153,11 @@ class MllpListener:
 
     def _serve(self, connection: socket.socket, address: str) -> None:
         try:
-            with connection, contextlib.suppress(OSError):
+            secured = connection if self._tls is None else self._tls.shake(connection)
+            if secured is None:
+                self._refused("tls-handshake", address)
+                return
+            with secured as connection, contextlib.suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 for message in self._messages(connection, address):
                     answer = self._answer(message, address)
@@ -146,9 +166,21 @@ class MllpListener:
                     connection.settimeout(self._limits.message_s)
                     connection.sendall(START + answer + END + b"\r")
         finally:
-            self._seats.release()
-            with self._lock:
-                self._connections.discard(threading.current_thread())
+            self._leave(threading.current_thread())
+
+    def _leave(self, thread: threading.Thread) -> None:
+        self._seats.release()
+        with self._lock:
+            self._connections.discard(thread)
+            if self._stopped and not self._connections and not self._thread.is_alive():
+                self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        """Close the pipe, with the last connection that waits on it: its number is somebody else's from then on."""
+        if self._stop_reader >= 0:
+            os.close(self._stop_reader)
+            os.close(self._stop_writer)
+            self._stop_reader = self._stop_writer = -1
 
     def _messages(self, connection: socket.socket, address: str) -> Iterator[bytes]:
         """Yield whole messages, until the peer closes or breaks a bound, or we stop."""
@@ -190,6 +222,8 @@ class MllpListener:
 
 def _wait(readable: socket.socket, stop: int | None, timeout_s: float | None) -> bool:
     """Wait until a socket can be read; False when ``stop`` became readable before it, or nothing did in time."""
+    if pending(readable):
+        return True
     poll = select.poll()
     poll.register(readable, select.POLLIN)
     if stop is not None:

@@ -7,6 +7,7 @@ DICOM PS3.4 annex B, PS3.8 section 9.2
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -17,6 +18,7 @@ from osler.ingest import messages, upper_layer
 from osler.ingest.messages import Command
 from osler.ingest.transport import PduStream
 from osler.ingest.upper_layer import ProtocolFault, Titles
+from osler.tls import reason_of
 
 MAX_CONTEXTS: Final = 128
 """Presentation contexts of one association: their ids are the odd numbers of one byte (PS3.8 9.3.2.2)."""
@@ -88,7 +90,9 @@ class Requestor:
 
 
 @contextlib.contextmanager
-def associate(address: tuple[str, int], titles: Titles, kinds: Sequence[Kind]) -> Iterator[Requestor]:
+def associate(
+    address: tuple[str, int], titles: Titles, kinds: Sequence[Kind], tls: ssl.SSLContext | None = None
+) -> Iterator[Requestor]:
     """Open an association, and release it at the end of the context.
 
     Parameters
@@ -98,6 +102,8 @@ def associate(address: tuple[str, int], titles: Titles, kinds: Sequence[Kind]) -
     titles : Titles
     kinds : sequence
         At most 128.
+    tls : SSLContext, optional
+        Without it we speak in clear.
 
     Raises
     ------
@@ -109,6 +115,10 @@ def associate(address: tuple[str, int], titles: Titles, kinds: Sequence[Kind]) -
     host, port = address
     try:
         connection = socket.create_connection(address, timeout=_CONNECT_S)
+        if tls is not None:
+            connection = tls.wrap_socket(connection, server_hostname=host)
+    except ssl.SSLError as error:
+        raise PeerUnavailable(f"{host}:{port} speaks no TLS that we trust: {reason_of(error)}") from None
     except OSError:
         raise PeerUnavailable(f"no DICOM node answers at {host}:{port}") from None
     stream = PduStream(connection)

@@ -16,6 +16,7 @@ import struct
 import time
 from typing import Final
 
+from osler import tls
 from osler.errors import PeerUnavailable
 from osler.ingest.upper_layer import INVALID_PARAMETER, UNRECOGNIZED_PDU, ProtocolFault
 
@@ -56,6 +57,8 @@ class PduStream:
         PeerUnavailable
             If nothing came in time.
         """
+        if tls.pending(self._connection):
+            return True
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
         poll.register(stop, select.POLLIN)

@@ -1,5 +1,6 @@
 """One delivery after another: claim it, make what it needs, send it, and note in one transaction what came of it."""
 
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from osler.publish.alert import Alert
 from osler.publish.fhir import Context, communication, report_id, resources
 from osler.publish.message import Message
 from osler.publish.mllp_sender import send
-from osler.publish.oru import Envelope, numbers_of, oru
+from osler.publish.oru import Envelope, Survivor, numbers_of, oru
 from osler.publish.outbox import Entry, Outbox, earlier_versions, recorded_result, superseded
 from osler.publish.reidentify import IdentifiedStudy, Reidentifier
 from osler.publish.secondary_capture import Render
@@ -32,6 +33,7 @@ from osler.standards.hl7v2 import FROM_HL7V2
 from osler.storage import Database
 from osler.storage.orders import orders_for, survivor_of
 from osler.storage.tables import study
+from osler.tls import client_context
 
 _DELIVERIES = {"dicom": ("sr", "sc"), "webhook": ("alert",), "smtp": ("alert",), "hl7v2": ("oru",)}
 _SUPERSEDED = "a later revision of the study has taken its place"
@@ -270,6 +272,10 @@ class Publisher:
                 for one in self._orders(connection, source)
                 if (request := self._means.held(connection, "ServiceRequest", one))
             ]
+            patient = survivor_of(connection, source.patient)
+            known = self._means.held(connection, "Patient", patient) or {}
+        merged = patient != source.patient
+        survivor = Survivor(self._means.reidentifier.whose(patient), known) if merged else None
         envelope = Envelope(
             control_id=entry.id,
             sender=("OSLER", self._config.text("site.name")),
@@ -278,12 +284,14 @@ class Publisher:
             now=self._clock(),
             issuer=self._config.text("site.issuer"),
         )
-        delivery = send(oru(recorded, source, envelope, orders=orders), destination, control_id=entry.id)
+        content = oru(recorded, source, envelope, orders=orders, survivor=survivor)
+        delivery = send(content, destination, control_id=entry.id, tls=self._tls(destination))
         return lambda _: delivery
 
     def _store(self, objects: Sequence[object], entry: Entry) -> Callable[[Connection], Delivery]:
         title = self._config.text("dimse.ae_title")
-        delivery = store(objects, self._destination(entry), calling_ae_title=title)  # type: ignore[arg-type]
+        destination = self._destination(entry)
+        delivery = store(objects, destination, calling_ae_title=title, tls=self._tls(destination))  # type: ignore[arg-type]
         return lambda _: delivery
 
     def _alert(self, entry: Entry) -> Callable[[Connection], Delivery]:
@@ -300,6 +308,9 @@ class Publisher:
         else:
             delivery = mail.send(message, destination, allowed_hosts=hosts)
         return lambda _: delivery
+
+    def _tls(self, destination: Destination) -> ssl.SSLContext | None:
+        return client_context(self._config) if destination.tls else None
 
     def _destination(self, entry: Entry) -> Destination:
         for destination in self._config.destinations:

@@ -16,6 +16,7 @@ HL7 v2.5.1, 2.9.2; HL7 v2 Transport Specification: MLLP, Release 1
 
 import contextlib
 import socket
+import ssl
 import time
 from typing import Final
 
@@ -23,13 +24,14 @@ from osler.config import Destination, split_address
 from osler.domain.events import Delivery
 from osler.errors import DeliveryRefused, OslerError, PeerUnavailable
 from osler.standards.hl7v2 import parse
+from osler.tls import reason_of
 
 _CONNECT_S: Final = 10.0
 _ANSWER_S: Final = 30.0
 _MAX_ANSWER: Final = 1 << 20
 
 
-def send(message: bytes, destination: Destination, *, control_id: str) -> Delivery:
+def send(message: bytes, destination: Destination, *, control_id: str, tls: ssl.SSLContext | None = None) -> Delivery:
     """Send one message.
 
     Parameters
@@ -39,6 +41,8 @@ def send(message: bytes, destination: Destination, *, control_id: str) -> Delive
         Of the kind ``hl7v2``.
     control_id : str
         MSH-10; the answer must name it.
+    tls : SSLContext, optional
+        Without it we speak in clear.
 
     Raises
     ------
@@ -48,7 +52,7 @@ def send(message: bytes, destination: Destination, *, control_id: str) -> Delive
         If the receiver says that the message is at fault.
     """
     try:
-        with socket.create_connection(split_address(destination.address), timeout=_CONNECT_S) as connection:
+        with _connected(split_address(destination.address), tls) as connection:
             connection.settimeout(_ANSWER_S)
             connection.sendall(b"\x0b" + message + b"\x1c\r")
             answer = _answer(connection)
@@ -62,6 +66,16 @@ def send(message: bytes, destination: Destination, *, control_id: str) -> Delive
     if code in ("AE", "CE"):
         raise DeliveryRefused(f"the HL7 v2 receiver answered {code}")
     raise PeerUnavailable("the HL7 v2 receiver cannot take it now")
+
+
+def _connected(address: tuple[str, int], tls: ssl.SSLContext | None) -> socket.socket:
+    connection = socket.create_connection(address, timeout=_CONNECT_S)
+    if tls is None:
+        return connection
+    try:
+        return tls.wrap_socket(connection, server_hostname=address[0])
+    except ssl.SSLError as error:
+        raise PeerUnavailable(f"the HL7 v2 receiver speaks no TLS that we trust: {reason_of(error)}") from None
 
 
 def _answer(connection: socket.socket) -> bytes:

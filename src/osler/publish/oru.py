@@ -15,6 +15,7 @@ import pydicom
 from osler.domain.codes import Code
 from osler.domain.events import Recorded
 from osler.domain.findings import CaseResult, Finding
+from osler.domain.identifiers import Identity
 from osler.publish import header as dicom
 from osler.publish.fhir import PROBABILITY, THRESHOLD
 from osler.publish.reidentify import IdentifiedStudy
@@ -31,6 +32,7 @@ _WITHDRAWN: Final = {"entered-in-error": "W", "cancelled": "X"}
 _LONGEST: Final = 199
 """Characters of a text value that strict receivers take."""
 _SEX: Final = {"M": "M", "F": "F", "O": "O"}
+_GENDER: Final = {"male": "M", "female": "F", "other": "O"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,30 @@ class Envelope:
     issuer: str = ""
 
 
-def oru(recorded: Recorded, source: IdentifiedStudy, envelope: Envelope, *, orders: Sequence[tuple[str, str]]) -> bytes:
+@dataclass(frozen=True, slots=True, repr=False)
+class Survivor:
+    """Who the patient of the study is since a merge.
+
+    Parameters
+    ----------
+    identity : Identity
+        The record number that holds now.
+    resource : dict
+        The Patient.
+    """
+
+    identity: Identity
+    resource: Resource
+
+
+def oru(
+    recorded: Recorded,
+    source: IdentifiedStudy,
+    envelope: Envelope,
+    *,
+    orders: Sequence[tuple[str, str]],
+    survivor: Survivor | None = None,
+) -> bytes:
     """Build the message.
 
     Parameters
@@ -70,11 +95,13 @@ def oru(recorded: Recorded, source: IdentifiedStudy, envelope: Envelope, *, orde
     envelope : Envelope
     orders : sequence of (str, str)
         Placer and filler numbers of the order that the study was made for; the first one is named.
+    survivor : Survivor, optional
+        Whom the patient in the header was merged into: PID is about this one, and PID-3 repeats for the number before.
     """
     status = (_STATUS | _WITHDRAWN).get(envelope.status, "P")
     segments = [
         _msh(envelope),
-        _pid(source, envelope.issuer),
+        _pid(source, envelope.issuer) if survivor is None else _merged(source, envelope.issuer, survivor),
         *_order(recorded, source, status, orders),
         *_results(recorded, status),
     ]
@@ -98,16 +125,39 @@ def _msh(envelope: Envelope) -> Segment:
 
 
 def _pid(source: IdentifiedStudy, issuer: str) -> Segment:
-    one = source.first
-    identity, header = one.identity, one.header
-    number = _joined(identity.patient_id, "", "", identity.issuer_of_patient_id or issuer, "MR")
-    if not identity.patient_id:  # the field is required
-        number = _joined(source.patient, "", "", "OSLER", "PI")
+    header = source.first.header
     family, given, middle, prefix, suffix = (dicom.name(header, "PatientName").alphabetic.split("^") + [""] * 5)[:5]
     born = dicom.date(header, "PatientBirthDate")
     sex = _SEX.get(dicom.code(header, "PatientSex"), "U")
     name = _joined(family, given, middle, suffix, prefix) or "^^^^^^U"  # unspecified
-    return Segment("PID", ("1", "", number, "", name, "", born.strftime("%Y%m%d") if born else "", sex))
+    day = born.strftime("%Y%m%d") if born else ""
+    return Segment("PID", ("1", "", _number(source, issuer), "", name, "", day, sex))
+
+
+def _merged(source: IdentifiedStudy, issuer: str, survivor: Survivor) -> Segment:
+    identity, patient = survivor.identity, survivor.resource
+    number = _joined(identity.value, "", "", identity.issuer or issuer, "MR")
+    names = sorted(patient.get("name", []), key=lambda name: name.get("use") != "official")
+    name = _name_of(names[0]) if names else ""
+    day = str(patient.get("birthDate", "")).replace("-", "")
+    sex = _GENDER.get(patient.get("gender", ""), "U")
+    return Segment("PID", ("1", "", f"{number}~{_number(source, issuer)}", "", name or "^^^^^^U", "", day, sex))
+
+
+def _name_of(name: Resource) -> str:
+    given, rest = ([*name.get("given", []), ""][0], " ".join(name.get("given", [])[1:]))
+    parts = _joined(
+        name.get("family", ""), given, rest, " ".join(name.get("suffix", [])), " ".join(name.get("prefix", []))
+    )
+    return parts or _joined(name.get("text", ""))
+
+
+def _number(source: IdentifiedStudy, issuer: str) -> str:
+    """Return the record number in the header."""
+    identity = source.first.identity
+    if not identity.patient_id:  # the field is required
+        return _joined(source.patient, "", "", "OSLER", "PI")
+    return _joined(identity.patient_id, "", "", identity.issuer_of_patient_id or issuer, "MR")
 
 
 def _order(

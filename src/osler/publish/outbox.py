@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, and_, case, exists, func, or_, select, u
 
 from osler.domain.events import Delivery, Recorded
 from osler.domain.inference_json import loads
-from osler.domain.states import DeliveryState
+from osler.domain.states import DeliveryState, Role
 from osler.errors import Malformed, NotFound
 from osler.storage import Database
 from osler.storage.database import insert_ignore
@@ -228,6 +228,7 @@ def superseded(connection: Connection, recorded: Recorded) -> bool:
     later = select(func.count()).where(
         inference.c.study_uid == recorded.inference.study_instance_uid,
         inference.c.model == str(recorded.inference.model),
+        inference.c.role != Role.SHADOW.value,
         inference.c.revision > recorded.revision,
     )
     return bool(connection.execute(later).scalar_one())
@@ -279,6 +280,7 @@ def earlier_versions(connection: Connection, recorded: Recorded) -> list[str]:
         .where(
             inference.c.study_uid == recorded.inference.study_instance_uid,
             inference.c.model != str(model),
+            inference.c.role != Role.SHADOW.value,
             inference.c.created_at < recorded.recorded_at,
         )
         .group_by(inference.c.model)

@@ -124,6 +124,11 @@ class Reidentifier:
             self._check(one, by_uid[uid], known, row)
         return IdentifiedStudy(row.study_uid, row.patient, read, self._series(rows, read, known, row))
 
+    def whose(self, patient: str) -> Identity:
+        """Return who a patient is: for one that the study's own was merged into, whom no header names."""
+        (identity,) = self._vault.reverse([patient])
+        return identity
+
     def _known(self, pseudonyms: Sequence[str]) -> dict[str, Identity]:
         return dict(zip(pseudonyms, self._vault.reverse(pseudonyms), strict=True))
 

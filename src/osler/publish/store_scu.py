@@ -17,6 +17,7 @@ DICOM PS3.4 B.2.3, PS3.7 C.4 and C.5, PS3.8 (association)
 """
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -52,6 +53,7 @@ def store(
     *,
     calling_ae_title: str,
     timeouts: Timeouts | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Delivery:
     """Send objects to a destination over one association.
 
@@ -63,6 +65,8 @@ def store(
         Of kind ``dicom``.
     calling_ae_title : str
     timeouts : Timeouts, optional
+    tls : SSLContext, optional
+        Without it we speak in clear.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def store(
         If the peer will not take them.
     """
     warnings = []
-    with _association(objects, destination, calling_ae_title, timeouts or Timeouts()) as association:
+    with _association(objects, destination, calling_ae_title, timeouts or Timeouts(), tls) as association:
         for number, one in enumerate(objects, 1):
             warning = _send(association, one, destination.name, number)
             if warning:
@@ -87,7 +91,11 @@ def store(
 
 @contextmanager
 def _association(
-    objects: Sequence[pydicom.Dataset], destination: Destination, calling_ae_title: str, timeouts: Timeouts
+    objects: Sequence[pydicom.Dataset],
+    destination: Destination,
+    calling_ae_title: str,
+    timeouts: Timeouts,
+    tls: ssl.SSLContext | None,
 ) -> Iterator[Association]:
     host, port = split_address(destination.address)
     entity = _Entity(ae_title=calling_ae_title)
@@ -100,7 +108,7 @@ def _association(
     deadline.start()
     association = None
     try:
-        association = entity.associate(host, port, ae_title=destination.ae_title)
+        association = entity.associate(host, port, ae_title=destination.ae_title, tls_args=(tls, host) if tls else None)
         if not association.is_established:
             raise _no_association(association, destination.name)
         yield association

@@ -26,6 +26,11 @@ MOST_KEYS: Final = 100_000
 """Keys that one resource may be found by."""
 COLUMNS: Final = frozenset({"_id", "_lastUpdated"})
 """Parameters that every resource has: they need no rows of their own."""
+CONTEXT: Final = "securityContext"
+"""Stands for a parameter in what a Binary is found by: the resource that decides who may read it (R4 Binary)."""
+UNKNOWN: Final = "?"
+"""A context that cannot be looked at: elsewhere, of no type of ours, or itself as open as another."""
+_NO_CONTEXT: Final = frozenset({"Binary", "Provenance"})
 _LOCAL: Final = re.compile(r"([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}")
 _NAME_PARTS: Final = ("text", "family", "given", "prefix", "suffix")
 _ADDRESS_PARTS: Final = ("text", "line", "city", "district", "state", "postalCode", "country")
@@ -101,6 +106,7 @@ def index_of(resource: Resource) -> Indexed:
     for parameter in SEARCHABLE[resource["resourceType"]].parameters.values():
         if parameter.kind == "composite" and not parameter.at and _joined(parameter, present, resource["resourceType"]):
             present |= 1 << parameter.bit
+    keys.update(dict.fromkeys(_context_keys(resource)))
     return Indexed(
         [key for key in keys if isinstance(key, Term)],
         [key for key in keys if isinstance(key, Span)],
@@ -118,9 +124,9 @@ def patient_of(resource: Resource) -> str | None:
     searchable = SEARCHABLE[resource["resourceType"]]
     if searchable.type == "Patient":
         return str(resource["id"])
-    if searchable.type == "Binary":  # by no search parameter, but by the context of its access (R4 Binary)
-        context = resource.get("securityContext", {}).get("reference", "")
-        return context.partition("/")[2] or None if context.startswith("Patient/") else None
+    if searchable.type == "Binary":  # by no search parameter, but by the context of its access
+        kind, _, logical_id = context_of(resource).partition("/")
+        return logical_id if kind == "Patient" else None
     for name in dict.fromkeys(("patient", "subject", *searchable.compartment)):
         parameter = searchable.parameters.get(name)
         links = keys_of(resource, parameter) if parameter is not None else ()
@@ -128,6 +134,29 @@ def patient_of(resource: Resource) -> str | None:
         if patients:
             return patients.pop().partition("/")[2] if len(patients) == 1 else None
     return None
+
+
+def context_of(resource: Resource) -> str:
+    """Return what decides who may read a Binary: ``Type/id``, empty for nothing, or :data:`UNKNOWN`."""
+    if "securityContext" not in resource:
+        return ""
+    reference = str(resource["securityContext"].get("reference", "")).partition("/_history/")[0]
+    kind = reference.partition("/")[0]
+    return reference if is_local(reference) and kind in SEARCHABLE and kind not in _NO_CONTEXT else UNKNOWN
+
+
+def context_term(context: str) -> tuple[str, tuple[str, ...]]:
+    """Return parameter and term of Binaries whose context is of this type; a Patient's compartment says enough."""
+    kind = context.partition("/")[0]
+    return CONTEXT, ("code", "" if kind == "Patient" else kind)
+
+
+def _context_keys(resource: Resource) -> Iterator[Key]:
+    if resource["resourceType"] == "Binary":
+        context = context_of(resource)
+        yield Term(*context_term(context))
+        if is_local(context):
+            yield Link(CONTEXT, context)
 
 
 def references_of(resource: Resource, parameter: SearchParameter) -> list[str]:
@@ -138,12 +167,15 @@ def references_of(resource: Resource, parameter: SearchParameter) -> list[str]:
 
 def has_text(resource: Resource, parameter: SearchParameter, folded: str, *, anywhere: bool) -> bool:
     """Tell whether a string that a parameter reads starts with a folded text, or contains it."""
+    texts = map(fold, texts_of(resource, parameter))
+    return any(folded in text if anywhere else text.startswith(folded) for text in texts)
+
+
+def texts_of(resource: Resource, parameter: SearchParameter) -> Iterator[str]:
+    """Yield the strings that a parameter reads, as they are written."""
     for path in parameter.paths:
         for value in values_at(resource, path.steps):
-            for text in map(fold, _texts(value, path.type)):
-                if folded in text if anywhere else text.startswith(folded):
-                    return True
-    return False
+            yield from _texts(value, path.type)
 
 
 def is_local(reference: str) -> bool:

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from osler.errors import Malformed
 from osler.standards.fhir_conditions import Chain, Condition, Has, Present, Test, Text
-from osler.standards.fhir_result import CONTROLS, Include, Sort
+from osler.standards.fhir_paging import CURSOR
+from osler.standards.fhir_result import CONTROLS, LATEST_FIRST, Include, Sort
 from osler.standards.fhir_search import SEARCHABLE, Searchable, SearchParameter
 from osler.standards.fhir_values import Values, split
 
 DEFAULT_COUNT: Final = 100
-CURSOR: Final = "_cursor"
 _MAX_PARAMETERS: Final = 40
 _MAX_ALTERNATIVES: Final = 200
 _MAX_WEIGHT: Final = 1000  # tests of a whole search
@@ -54,7 +54,7 @@ class Query:
 
     type: str
     conditions: tuple[Condition, ...] = ()
-    sort: tuple[Sort, ...] = (Sort("date_at", descending=True),)
+    sort: tuple[Sort, ...] = LATEST_FIRST
     count: int = DEFAULT_COUNT
     total: str = ""
     cursor: str = ""

@@ -10,20 +10,36 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from osler.errors import Malformed
+from osler.standards.fhir_paging import parse_count
 from osler.standards.fhir_search import SEARCHABLE, Searchable
 
-MAX_COUNT: Final = 500
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
+_MOST_KEYS: Final = 5
+_SORTED_BY_COLUMN: Final = frozenset({"AuditEvent"})
+"""Types that are sorted by date, update and id alone: there are always too many to open."""
 _SUMMARIES: Final = ("true", "text", "data", "count", "false")
 
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """One key of the order: ``date_at`` (the date of the type), ``updated_at`` or ``id``."""
+    """One key of the order.
+
+    Parameters
+    ----------
+    column : str
+        ``date_at`` (the date of the type), ``updated_at`` or ``id``; empty when it is a parameter.
+    descending : bool
+    parameter : str
+        Any other than these, that is no composite: its values stand in the resource itself.
+    """
 
     column: str
     descending: bool = False
+    parameter: str = ""
+
+
+LATEST_FIRST: Final = (Sort("date_at", descending=True),)
+"""The order when none is asked for; the index is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +62,25 @@ class Include:
 
 
 def _count(_searchable: Searchable, value: str) -> dict[str, Any]:
-    if not value.isascii() or not value.isdecimal() or len(value) > 9:
-        raise Malformed("_count is not a whole number")
-    return {"count": min(int(value), MAX_COUNT)}
+    return {"count": parse_count(value)}
 
 
 def _sort(searchable: Searchable, value: str) -> dict[str, Any]:
-    columns = {"_lastUpdated": "updated_at", "_id": "id", searchable.date: "date_at"}
-    names = [(name.removeprefix("-"), name.startswith("-")) for name in value.split(",")]
-    if len(names) > len(columns) or not all(name and name in columns for name, _ in names):
-        return {}
-    return {"sort": tuple(Sort(columns[name], descending) for name, descending in names)}
+    keys = [_key(searchable, name) for name in value.split(",")]
+    return {} if None in keys or len(keys) > _MOST_KEYS else {"sort": tuple(keys)}
+
+
+def _key(searchable: Searchable, text: str) -> Sort | None:
+    name, descending = text.removeprefix("-"), text.startswith("-")
+    parameter = searchable.parameters.get(name)
+    if parameter is None:
+        return None
+    column = {"_lastUpdated": "updated_at", "_id": "id", searchable.date: "date_at"}.get(name, "")
+    if column:
+        return Sort(column, descending)
+    if parameter.kind == "composite" or searchable.type in _SORTED_BY_COLUMN:
+        return None
+    return Sort("", descending, name)
 
 
 def _total(_searchable: Searchable, value: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ _MAX_STRING: Final = 1_048_576  # characters: FHIR R4, Data Types, string
 _BOOLEANS: Final = frozenset({"boolean"})
 _DATES: Final = frozenset({"date", "dateTime", "instant"})
 _NUMBERS: Final = frozenset({"decimal", "integer", "positiveInt", "unsignedInt"})
+_RULES: Final = frozenset({"implicitRules", "_implicitRules"})  # R4 2.25.0.2: we know none, so all are refused
 _MAX_INTEGER: Final = 2**31 - 1
 
 
@@ -77,6 +78,9 @@ class _Validation:
         else:
             before = len(self.issues)
             self.object(value, name, path or name, depth)
+            if not value.keys().isdisjoint(_RULES):
+                words = "rules that this server does not know: it cannot tell what the resource means"
+                self.fault("not-supported", f"{path or name}.implicitRules", words)
             if len(self.issues) == before and name != "Bundle":
                 self.contained(value, path or name, inside=path.rpartition(".")[2].startswith("contained["))
 

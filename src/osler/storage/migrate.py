@@ -41,7 +41,8 @@ def check(database: Database) -> None:
         _refuse_newer(connection, scripts)
         if _revision(connection) != scripts.get_current_head():
             raise ConfigError(
-                "the database's schema is behind this program: run osler init, which leaves what is there"
+                "the database's schema is behind this program: stop the hub, back the database up, and run "
+                "osler init on the same data folder; it brings the schema on and leaves what is there"
             )
 
 

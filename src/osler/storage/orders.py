@@ -40,14 +40,30 @@ def orders_for(connection: Connection, *, accession: bytes, patient: bytes) -> l
 
 
 def merge(connection: Connection, patient: str, survivor: str, *, now: float) -> None:
-    """Note that a patient is another one from now on, with all that were merged into it before."""
+    """Note that a patient is another one from now on, with all that were merged into it before.
+
+    What is about it remains to be moved: see :func:`moving`.
+    """
     if patient == survivor:
         return
     connection.execute(
         update(patient_merge).where(patient_merge.c.survivor == patient).values(survivor=survivor, merged_at=now)
     )
     connection.execute(delete(patient_merge).where(patient_merge.c.patient.in_((patient, survivor))))
-    connection.execute(patient_merge.insert(), {"patient": patient, "survivor": survivor, "merged_at": now})
+    row = {"patient": patient, "survivor": survivor, "merged_at": now, "moving": True}
+    connection.execute(patient_merge.insert(), row)
+
+
+def moving(connection: Connection) -> list[str]:
+    """Return the patients whose merge is not whole yet, the earliest first."""
+    wanted = select(patient_merge.c.patient).where(patient_merge.c.moving)
+    found = connection.execute(wanted.order_by(patient_merge.c.merged_at, patient_merge.c.patient))
+    return list(found.scalars())
+
+
+def moved(connection: Connection, patient: str) -> None:
+    """Note that all that was about a patient is about its survivor now."""
+    connection.execute(update(patient_merge).where(patient_merge.c.patient == patient).values(moving=False))
 
 
 def survivor_of(connection: Connection, patient: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, delete, select, tuple_
 
 from osler.standards.fhir_dates import NO_DATE
-from osler.standards.fhir_index import Indexed, index_of, is_local, patient_of
+from osler.standards.fhir_index import CONTEXT, Indexed, context_of, index_of, is_local, patient_of
 from osler.standards.fhir_json import Resource
 from osler.standards.fhir_search import SEARCHABLE, table_text
 from osler.storage.tables import resource as resources
@@ -21,13 +21,15 @@ from osler.storage.tables import resource_span as spans
 from osler.storage.tables import resource_token as tokens
 
 TERM_BYTES: Final = 16
-_RULES: Final = "1"  # goes up with each change of what is put into the index, so that it is built anew
+_RULES: Final = "2"  # goes up with each change of what is put into the index, so that it is built anew
 _CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _KEYS: Final = {
     tokens: ("type", "parameter", "value", "date_at", "id"),
     spans: ("type", "parameter", "value", "date_at", "id", "low", "high"),
     references: ("type", "parameter", "target", "date_at", "id"),
 }
+BELONGING: Final = {"Provenance": "target", "Binary": CONTEXT}
+"""By which links a resource belongs where others do."""
 _ADD: Final = {table: table.insert() for table in _KEYS}
 _REMOVE: Final = {
     table: delete(table).where(*(table.c[name] == bindparam(f"of_{name}") for name in key))
@@ -115,17 +117,23 @@ def index_version() -> str:
 
 
 def belonging(connection: Connection, stamped: Resource, indexed: Indexed | None = None) -> dict[str, Any]:
-    """Return ``patient`` and ``restricted`` of a resource's own row; a Provenance belongs where its targets do."""
+    """Return ``patient`` and ``restricted`` of a resource's own row.
+
+    A Provenance belongs where its targets do, and a Binary where what decides who may read it does; when that cannot
+    be looked at, the Binary is restricted.
+    """
     patient, restricted = patient_of(stamped), _restricted(stamped)
-    if stamped["resourceType"] == "Provenance":
+    if (parameter := BELONGING.get(stamped["resourceType"])) is not None:
         links = (indexed or index_of(stamped)).links
-        targets = sorted({link.target for link in links if link.parameter == "target" and is_local(link.target)})
+        targets = sorted({link.target for link in links if link.parameter == parameter and is_local(link.target)})
         keys = [tuple(target.split("/")) for target in targets]
         known = select(resources.c.patient, resources.c.restricted)
         found = connection.execute(known.where(tuple_(resources.c.type, resources.c.id).in_(keys))).all()
         patients = {row.patient for row in found} | {key[1] for key in keys if key[0] == "Patient"}
         patient = patients.pop() if len(patients) == 1 else None
         restricted = restricted or any(row.restricted for row in found)
+        if parameter == CONTEXT and context_of(stamped):
+            restricted = restricted or (not patients and not found)
     return {"patient": patient, "restricted": restricted}
 
 

@@ -1,20 +1,24 @@
 """Searching the resources: pages, totals, and what comes along with the matches."""
 
-import base64
 import hashlib
+import heapq
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from osler.domain.reach import ReachOf
-from osler.errors import IntegrityError, Malformed
+from osler.errors import IntegrityError, Malformed, TooCostly
 from osler.standards.fhir_conditions import Condition, Text
-from osler.standards.fhir_index import has_text
-from osler.standards.fhir_json import loads
+from osler.standards.fhir_index import Term, has_text, keys_of
+from osler.standards.fhir_json import Resource, loads
+from osler.standards.fhir_order import rank, sort_value, with_id
+from osler.standards.fhir_paging import read_cursor, write_cursor
 from osler.standards.fhir_query import Query
+from osler.standards.fhir_result import Sort
 from osler.standards.fhir_search import SEARCHABLE
 from osler.storage.blobs import Sealer
 from osler.storage.database import Database
@@ -26,6 +30,9 @@ from osler.storage.stored import Stored, open_stored
 
 COUNTED: Final = 1000
 """How far matches are counted when nobody asked for the total."""
+MOST_OPENED: Final = 5000
+"""Resources that are opened to be sorted, or compared in clear, for one answer."""
+_AT_ONCE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +66,17 @@ class ResourceSearch:
         Of the purpose ``record``.
     index : callable
         ``index(purpose, *parts)``: a keyed hash of 32 bytes.
+    most_opened : int
+        Resources that are opened to be sorted, or compared in clear, for one answer.
     """
 
-    def __init__(self, database: Database, *, sealer: Sealer, index: Callable[..., bytes]) -> None:
+    def __init__(
+        self, database: Database, *, sealer: Sealer, index: Callable[..., bytes], most_opened: int = MOST_OPENED
+    ) -> None:
         self._database = database
         self._sealer = sealer
         self._index = ResourceIndex(index)
+        self._most_opened = most_opened
 
     def search(self, query: Query, reach_of: ReachOf) -> Page:
         """Return one page of the current resources that match and are within reach.
@@ -82,6 +94,8 @@ class ResourceSearch:
         ------
         Malformed
             If the cursor was not made for this query and this reach.
+        TooCostly
+            If more resources than are opened for one answer would have to be sorted, or compared in clear.
         """
         with self._database.read() as connection:
             return self.search_in(connection, query, reach_of)
@@ -91,7 +105,7 @@ class ResourceSearch:
         aad = _cursor_aad(query, reach_of)
         after, total = self._open_cursor(query.cursor, aad) if query.cursor else (None, None)
         values = Values(self._index, reach_of)
-        reading = _Reading(query, values, self._sealer)
+        reading = _Reading(query, values, self._sealer, self._most_opened)
         matches, last = reading.page(connection, after) if query.count else ((), None)
         if not query.cursor and query.total != "none":
             # A page that is the only one has been counted.
@@ -101,12 +115,11 @@ class ResourceSearch:
 
     def _seal_cursor(self, position: list[Any], aad: bytes) -> str:
         sealed = self._sealer.seal(json.dumps(position).encode(), aad)
-        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+        return write_cursor(sealed)
 
     def _open_cursor(self, cursor: str, aad: bytes) -> tuple[Position, int | None]:
         try:
-            sealed = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-            *position, total = json.loads(self._sealer.open(sealed, aad))
+            *position, total = json.loads(self._sealer.open(read_cursor(cursor), aad))
         except (ValueError, IntegrityError):
             raise Malformed("the cursor does not belong to this search") from None
         return tuple(position), total
@@ -115,9 +128,10 @@ class ResourceSearch:
 class _Reading:
     """The reading of the answers to one search."""
 
-    def __init__(self, query: Query, values: Values, sealer: Sealer) -> None:
+    def __init__(self, query: Query, values: Values, sealer: Sealer, most_opened: int) -> None:
         self._query = query
         self._sealer = sealer
+        self._most_opened = most_opened
         self._shape = values.shape_of(query)
         self._values = dict(values.bound)
         # What the index alone cannot tell is compared in the resource itself.
@@ -127,46 +141,90 @@ class _Reading:
         """Return how many match; None when it was not asked for and is not cheap to say."""
         exact = self._query.total == "accurate"
         if self._unsure:
-            return self._total_by_reading(connection) if exact else None
-        most = None if exact else COUNTED + 1
-        total: int = executed(connection, count_statement, self._shape, self._values, most=most).scalar_one()
+            return sum(1 for _ in self._all(connection)) if exact else None
+        total = self._count(connection, None if exact else COUNTED + 1)
         return total if exact or total <= COUNTED else None
 
     def page(self, connection: Connection, after: Position | None) -> tuple[tuple[Stored, ...], Position | None]:
         """Return the matches after a position, and where they end when there are more."""
-        count = self._query.count
+        if any(key.parameter for key in self._query.sort):
+            return self._sorted(connection, after)
+        count, opened = self._query.count, 0
+        size = min(max(count, _AT_ONCE), self._most_opened) if self._unsure else count
         matches: list[Stored] = []
         while True:
-            left = count - len(matches)
-            values = self._values | position_values(after or (), left + 1)
-            found = executed(connection, page_statement, self._shape, values, further=after is not None)
-            rows = found.mappings().all()
-            read = [open_stored(row, self._sealer) for row in rows[:left]]
-            matches += [stored for stored in read if self._holds(stored)]
-            more = len(rows) > left
-            if more:
-                after = tuple(rows[left - 1][key.column] for key in self._shape.keys)
-            if not more or len(matches) == count:
-                return tuple(matches), after if more else None
+            rows = self._rows(connection, after, size + 1)
+            for number, row in enumerate(rows[:size], 1):
+                after, stored = self._position(row), open_stored(row, self._sealer)
+                if self._holds(stored):
+                    matches.append(stored)
+                if len(matches) == count:
+                    return tuple(matches), after if number < len(rows) else None
+            if len(rows) <= size:
+                return tuple(matches), None
+            opened += size
+            if opened >= self._most_opened:
+                raise TooCostly("what is asked for leads to too many resources: ask for a longer text, or more besides")
+
+    def _sorted(self, connection: Connection, after: Position | None) -> tuple[tuple[Stored, ...], Position | None]:
+        """Return the page in an order that only the resources themselves tell: all matches are opened."""
+        count, keys = self._query.count, with_id(self._query.sort)
+        placed = ((_values_of(stored, row, keys), stored) for row, stored in self._all(connection))
+        ranked = ((rank(values, keys), values, stored) for values, stored in placed)
+        bound = None if after is None else rank(after, keys)
+        least = heapq.nsmallest(count + 1, (r for r in ranked if bound is None or r[0] > bound), key=itemgetter(0))
+        last = least[count - 1][1] if len(least) > count else None
+        return tuple(stored for _, _, stored in least[:count]), last
+
+    def _all(self, connection: Connection) -> Iterator[tuple[RowMapping, Stored]]:
+        """Open all matches, unless the index leads to more than are opened for one answer."""
+        if self._count(connection, self._most_opened + 1) > self._most_opened:
+            raise TooCostly(f"more than {self._most_opened} resources would have to be opened: ask for fewer of them")
+        after: Position | None = None
+        while True:
+            rows = self._rows(connection, after, _AT_ONCE)
+            for row in rows:
+                stored = open_stored(row, self._sealer)
+                if self._holds(stored):
+                    yield row, stored
+            if len(rows) < _AT_ONCE:
+                return
+            after = self._position(rows[-1])
+
+    def _rows(self, connection: Connection, after: Position | None, most: int) -> Sequence[RowMapping]:
+        values = self._values | position_values(after or (), most)
+        return executed(connection, page_statement, self._shape, values, further=after is not None).mappings().all()
+
+    def _count(self, connection: Connection, most: int | None) -> int:
+        total: int = executed(connection, count_statement, self._shape, self._values, most=most).scalar_one()
+        return total
+
+    def _position(self, row: RowMapping) -> Position:
+        return tuple(row[key.column] for key in self._shape.keys)
 
     def _holds(self, stored: Stored) -> bool:
-        return not self._unsure or all(_holds(loads(stored.text), condition) for condition in self._unsure)
-
-    def _total_by_reading(self, connection: Connection) -> int:
-        total, after = 0, None
-        while True:
-            matches, after = self.page(connection, after)
-            total += len(matches)
-            if after is None:
-                return total
+        if not self._unsure:
+            return True
+        resource = loads(stored.text)
+        return all(_holds(resource, condition) for condition in self._unsure)
 
 
-def _holds(resource: dict[str, Any], condition: Condition) -> bool:
-    parameters = SEARCHABLE[resource["resourceType"]].parameters
+def _values_of(stored: Stored, row: RowMapping, keys: Sequence[Sort]) -> Position:
+    resource = loads(stored.text)
+    return tuple(
+        row[key.column] if key.column else sort_value(resource, key.parameter, descending=key.descending)
+        for key in keys
+    )
+
+
+def _holds(resource: Resource, condition: Condition) -> bool:
+    """Tell whether a condition on a string holds, whichever of its texts the index could not compare whole."""
+    known = SEARCHABLE[resource["resourceType"]].parameters
     return any(
-        has_text(resource, parameters[test.parameter], test.folded, anywhere=test.anywhere)
-        for test in condition.any_of
+        has_text(resource, known[test.parameter], test.folded, anywhere=test.anywhere)
         if isinstance(test, Text)
+        else isinstance(test, Term) and test in keys_of(resource, known[test.parameter])
+        for test in condition.any_of
     )
 
 

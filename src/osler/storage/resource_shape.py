@@ -11,8 +11,9 @@ from typing import Any, Final
 from osler.domain.reach import NO_PATIENT, Part, Reach, ReachOf
 from osler.standards.fhir_conditions import Chain, Condition, Every, Has, Present, Range, Test, Text
 from osler.standards.fhir_index import Link, Term
+from osler.standards.fhir_order import with_id
 from osler.standards.fhir_query import Query
-from osler.standards.fhir_result import Sort
+from osler.standards.fhir_result import LATEST_FIRST, Sort
 from osler.standards.fhir_text import MOST_STARTS, grams_of
 from osler.storage.resource_index import ResourceIndex
 
@@ -34,7 +35,7 @@ class Shape:
     reaches : tuple of (str, Reach)
         How far a search of each type that is touched reaches, with names in place of patients and terms.
     keys : tuple of Sort
-        The order of the page; the last one is the id.
+        The order in which the index is read, that of the page unless values decide it; the last one is the id.
     """
 
     type: str
@@ -63,9 +64,8 @@ class Values:
         """Return the shape of a search."""
         self._touch(query.type)
         conditions = tuple(map(self._condition, query.conditions))
-        last = query.sort[-1]
-        keys = query.sort if last.column == "id" else (*query.sort, Sort("id", last.descending))
-        return Shape(query.type, conditions, tuple(self._reaches.items()), keys)
+        keys = query.sort if all(key.column for key in query.sort) else LATEST_FIRST
+        return Shape(query.type, conditions, tuple(self._reaches.items()), with_id(keys))
 
     def reach(self, type_name: str, right: str) -> Reach:
         """Return how far somebody reaches, with names in place of values."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, or_, select
+from sqlalchemy import Connection, and_, bindparam, or_, select
 
 from osler.domain.reach import EVERYTHING, Reach
 from osler.errors import Gone, NotFound
@@ -20,7 +20,7 @@ from osler.storage.blobs import Sealer
 from osler.storage.database import Database
 from osler.storage.resource_compartment import Compartment, members
 from osler.storage.resource_history import HistoryQuery, Position, history_page
-from osler.storage.resource_index import ResourceIndex, belonging
+from osler.storage.resource_index import BELONGING, ResourceIndex, belonging
 from osler.storage.resource_snapshot import Snapshot, versions_at
 from osler.storage.stored import Stored, binding, open_stored, within
 from osler.storage.tables import resource as resources
@@ -113,7 +113,7 @@ class ResourceStore:
             restricted=index["restricted"],
         )
         self._write(connection, saved, index, new=held is None)
-        if held is not None and (held.patient, held.restricted) != (saved.patient, saved.restricted):
+        if held is None or (held.patient, held.restricted) != (saved.patient, saved.restricted):
             self._take_along(connection, saved)
         if self._on_saved is not None:
             self._on_saved(connection, saved, stamped)
@@ -238,19 +238,21 @@ class ResourceStore:
     def referring(self, connection: Connection, type_name: str, logical_id: str) -> tuple[str, str] | None:
         """Return type and id of a resource that points to this one by a search parameter, or None.
 
-        Provenance does not count: it tells of what has been, and outlives it.
+        Provenance does not count: it tells of what has been, and outlives it. Nor does the context of a Binary.
         """
         key = {"target": f"{type_name}/{logical_id}", "type": type_name, "id": logical_id}
         row = connection.execute(_REFERRING, key).first()
         return None if row is None else (row.type, row.id)
 
     def _take_along(self, connection: Connection, moved: Stored) -> None:
-        """Let each Provenance of a resource belong where the resource now does."""
+        """Let what belongs where a resource does belong where it now does."""
         for row in connection.execute(_TELLING, {"target": moved.reference}).all():
-            told = self.held(connection, "Provenance", row.id)
+            told = self.held(connection, row.type, row.id)
             if told is not None:
                 values = belonging(connection, fhir.loads(told.text))
                 connection.execute(_REPLACE.values(values), {"of_type": told.type, "of_id": told.id})
+                if told.type != _LAST and (told.patient, told.restricted) != tuple(values.values()):
+                    self._take_along(connection, told)
 
     def _next(self, held: Stored | None) -> tuple[int, float]:
         return 1 if held is None else held.version + 1, round(self._clock(), 3)
@@ -298,16 +300,16 @@ _RETIRE: Final = history.insert().from_select(
 _REPLACE: Final = resources.update().where(
     resources.c.type == bindparam("of_type"), resources.c.id == bindparam("of_id")
 )
-_TELLING: Final = select(references.c.id).where(
-    references.c.type == "Provenance",
-    references.c.parameter == "target",
+_LAST: Final = "Provenance"  # nothing belongs where a Provenance does
+_TELLING: Final = select(references.c.type, references.c.id).where(
+    or_(*(and_(references.c.type == kind, references.c.parameter == link) for kind, link in BELONGING.items())),
     references.c.target == bindparam("target"),
 )
 _REFERRING: Final = (
     select(references.c.type, references.c.id)
     .where(
         references.c.target == bindparam("target"),
-        references.c.type != "Provenance",
+        references.c.type.not_in(BELONGING),
         or_(references.c.type != bindparam("type"), references.c.id != bindparam("id")),
     )
     .limit(1)

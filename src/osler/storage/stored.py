@@ -75,16 +75,16 @@ def open_stored(row: RowMapping, sealer: Sealer) -> Stored:
 
 def within(reach: Reach, stored: Stored) -> bool:
     """Tell whether a version lies within reach."""
-    return any(_holds(part, stored) for part in reach)
+    parts = [part for part in reach if _holds(part, stored)]
+    if not parts or not all(part.tokens for part in parts):
+        return bool(parts)
+    terms = {(term.parameter, term.parts) for term in index_of(fhir.loads(stored.text)).terms}
+    return any(terms.issuperset(part.tokens) for part in parts)
 
 
 def _holds(part: Part, stored: Stored) -> bool:
-    if part.patient not in (None, stored.patient or NO_PATIENT) or (stored.restricted and not part.restricted):
-        return False
-    if not part.tokens:
-        return True
-    terms = {(term.parameter, term.parts) for term in index_of(fhir.loads(stored.text))[0]}
-    return terms.issuperset(part.tokens)
+    """Tell whether a version lies within a part, but for what it must be indexed under."""
+    return part.patient in (None, stored.patient or NO_PATIENT) and (part.restricted or not stored.restricted)
 
 
 def binding(type_name: str, logical_id: str, version: int) -> bytes:

@@ -1,13 +1,14 @@
 """The Store transaction of PS3.18 10.5, without the HTTP."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from pydicom.dataset import Dataset
 
 from osler.domain.events import Received
 from osler.errors import (
+    InputRejected,
     IntegrityError,
     Malformed,
     OslerError,
@@ -16,7 +17,7 @@ from osler.errors import (
     UnsupportedKind,
     UnsupportedMediaType,
 )
-from osler.ingest.dicomweb import StoreResult, parse_multipart, store_instances
+from osler.ingest.dicomweb import StoreResult, Storing, open_multipart
 from osler.ingest.multipart import BodyLimits
 from osler.standards.dicom import part10
 from osler.standards.dicom_stream import EXPLICIT_LITTLE_ENDIAN
@@ -63,6 +64,27 @@ def accepting(kept: list[Received], *failures: OslerError | None) -> Callable[[R
 def answer(result: StoreResult) -> Dataset:
     """Return the response as another program reads it."""
     return Dataset.from_json(json.dumps(result.to_json(BASE)))
+
+
+def parse_multipart(content_type: str, chunks: Iterable[bytes], limits: BodyLimits) -> Iterator[bytes]:
+    """Yield the parts of a body that comes in chunks."""
+    parser = open_multipart(content_type, limits)
+    for chunk in chunks:
+        yield from parser.feed(chunk)
+    parser.finish()
+
+
+def store_instances(
+    parts: Iterable[bytes], accept: Callable[[Received], None], source: str, study_instance_uid: str = ""
+) -> StoreResult:
+    """Store parts as they come, as a request does."""
+    storing = Storing(accept, source, study_instance_uid)
+    try:
+        for part in parts:
+            storing.store(part)
+    except InputRejected as error:
+        storing.broke_off(error)
+    return storing.result()
 
 
 def test_all_parts_stored() -> None:
@@ -140,13 +162,13 @@ def test_an_instance_of_another_study_than_the_address_is_refused() -> None:
 )
 def test_another_media_type_is_415(content_type: str) -> None:
     with pytest.raises(UnsupportedMediaType) as refused:
-        parse_multipart(content_type, [], BodyLimits())
+        open_multipart(content_type, BodyLimits())
     assert refused.value.http_status == 415
 
 
 def test_a_content_type_without_boundary_is_malformed() -> None:
     with pytest.raises(Malformed):
-        parse_multipart('multipart/related; type="application/dicom"', [], BodyLimits())
+        open_multipart('multipart/related; type="application/dicom"', BodyLimits())
 
 
 @pytest.mark.parametrize("encoded", [b"--b--", b"", body(instance(1))[:-30], b"nested: --b\r\n"])

@@ -1,12 +1,12 @@
-"""Files and folders as they are found and read."""
+"""Files and folders as they are found."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from osler.errors import ConfigError, InputRejected
-from osler.ingest.folder import Outcome, SendReport, SentFile, find_files, read_files
+from osler.errors import ConfigError
+from osler.ingest.folder import Outcome, SendReport, SentFile, find_files
 from osler.standards.dicom import part10
 from osler.standards.dicom_stream import EXPLICIT_LITTLE_ENDIAN
 
@@ -49,15 +49,6 @@ def test_a_file_is_found_by_its_own_name(folder: Path) -> None:
 def test_a_path_that_does_not_exist_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         list(find_files([tmp_path / "nothing"]))
-
-
-def test_dicom_files_are_read_and_the_others_told_of(folder: Path) -> None:
-    refused: list[tuple[Path, InputRejected]] = []
-    received = list(read_files([folder], refused=lambda path, error: refused.append((path, error))))
-    assert [r.identity.sop_instance_uid for r in received] == ["1.2.1", "1.2.2"]
-    assert received[0].content == (folder / "a" / "1.dcm").read_bytes()
-    assert {r.source for r in received} == {"folder"}
-    assert [path.name for path, _ in refused] == ["notes.txt"]
 
 
 def test_a_report_is_complete_when_every_dicom_file_was_taken() -> None:

@@ -1,5 +1,6 @@
 """MLLP over real sockets: blocks in any pieces, bounds, and an end that loses nothing."""
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -183,3 +184,32 @@ def test_an_address_that_is_taken(start: Start, site: Site) -> None:
 def test_an_entry_that_is_no_network(site: Site) -> None:
     with pytest.raises(ConfigError, match=r"mllp\.accept"):
         MllpListener(site.answer, address=("127.0.0.1", 0), allowed=("everyone",))
+
+
+def test_a_connection_for_which_there_is_no_thread_is_refused_and_the_next_is_served(site: Site, start: Start) -> None:
+    listener = start(max_connections=1)
+    usual = threading.stack_size(1 << 46)  # no system has so much
+    try:
+        with connect(listener) as connection:
+            assert read(connection) == b""
+    finally:
+        threading.stack_size(usual)
+    site.wait_refused("out-of-threads")
+
+    with connect(listener) as connection:
+        connection.sendall(b"\x0bone\x1c\r")
+        assert read(connection) == b"\x0bACK:one\x1c\r"
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_what_it_opened_is_closed_in_the_end(site: Site, start: Start, connected: bool) -> None:
+    before = set(os.listdir("/dev/fd"))
+    for _ in range(3):
+        listener = start()
+        with connect(listener) as connection:
+            if connected:
+                connection.sendall(b"\x0bone\x1c\r")
+                read(connection)
+            listener.stop()
+        listener.stop()
+    assert set(os.listdir("/dev/fd")) == before

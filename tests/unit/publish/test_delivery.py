@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from osler.config import Config, Destination
 from osler.domain.events import Delivery, Recorded
+from osler.domain.identifiers import Identity, PseudonymKind
 from osler.domain.states import DeliveryState
 from osler.errors import IntegrityError, NotFound, StorageBusy
 from osler.ingest.mllp import MllpListener
@@ -21,6 +22,7 @@ from osler.publish.outbox import Entry, Listed, Outbox, send_anew
 from osler.publish.reidentify import Reidentifier
 from osler.standards import fhir
 from osler.standards.hl7v2 import parse
+from osler.storage.orders import merge
 from osler.storage.resources import ResourceStore, Stored
 from osler.storage.tables import alert, study
 from osler.testing import FakeClock
@@ -392,6 +394,20 @@ class TestMessages:
 
         assert [r.state for r in site.outbox.entries() if r.kind == "oru"] == [DeliveryState.DELIVERED] * 2
         assert self.letters() == ["P", "F", "F"]
+
+    def test_after_a_merge_it_is_about_the_survivor(
+        self, site: Site, emr: MllpListener, record: Callable[..., Recorded]
+    ) -> None:
+        self.plan(site, emr, record)
+        gone, (survivor,) = _patient(site), site.ledger.vault.pseudonyms([Identity(PseudonymKind.PATIENT, "P200")])
+        patient = {"resourceType": "Patient", "id": survivor, "name": [{"family": "Doe", "given": ["Jane"]}]}
+        site.ledger.database.write(lambda c: site.resources.put(c, patient))
+        site.ledger.database.write(lambda c: merge(c, gone, survivor, now=site.clock.now))
+
+        site.run()
+
+        pid = next(s for s in parse(self.received[0]).segments if s.name == "PID")
+        assert (pid.field(3), pid.field(5)) == ("P200^^^^MR~P100^^^^MR", "Doe^Jane")
 
     def test_a_message_at_fault_waits_for_a_person(
         self, site: Site, emr: MllpListener, record: Callable[..., Recorded]

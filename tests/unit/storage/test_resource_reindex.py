@@ -1,13 +1,14 @@
 """The index built anew, on both databases."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import Connection, delete, event, select, text, update
 
 from osler.domain.reach import EVERYTHING, Part
 from osler.standards.fhir_json import dumps
@@ -16,7 +17,7 @@ from osler.storage import Database
 from osler.storage.database import sqlite_url
 from osler.storage.migrate import upgrade
 from osler.storage.resource_index import index_version
-from osler.storage.resource_reindex import reindex
+from osler.storage.resource_reindex import AT_ONCE, reindex
 from osler.storage.resource_search import ResourceSearch
 from osler.storage.resources import ResourceStore
 from osler.storage.stored import binding
@@ -90,11 +91,103 @@ def test_other_rules_build_it_anew(database: Database, store: ResourceStore, key
         assert connection.execute(select(resource_index.c.version)).scalar_one() == index_version()
 
 
+def many(database: Database, store: ResourceStore, number: int) -> None:
+    made = [RESOURCES[1] | {"id": f"n{at}"} for at in range(number)]
+    database.write(lambda connection: [store.put(connection, each) for each in made])
+
+
+def test_it_is_built_in_pieces_so_that_other_writers_have_their_turn(
+    database: Database, store: ResourceStore, keyed: Any
+) -> None:
+    many(database, store, 2 * AT_ONCE)
+    before = rows(database)
+    database.write(forget)
+    commits: list[object] = []
+    event.listen(database.engine, "commit", commits.append)
+    told: list[int] = []
+
+    assert reindex(database, **keyed, progress=lambda done, _: told.append(done)) == 0
+
+    assert rows(database) == before
+    assert told == [AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 4]
+    assert len(commits) >= 4
+
+
+class Killed(Exception):
+    pass
+
+
+def killed(*_: int) -> None:
+    raise Killed
+
+
+def test_what_was_broken_off_is_gone_on_with(database: Database, store: ResourceStore, keyed: Any) -> None:
+    many(database, store, AT_ONCE)
+    before = rows(database)
+    database.write(forget)
+    with pytest.raises(Killed):
+        reindex(database, **keyed, progress=killed)
+    assert rows(database) != before
+    told: list[int] = []
+
+    assert reindex(database, **keyed, progress=lambda done, _: told.append(done)) == 0
+
+    assert rows(database) == before
+    assert told == [4]
+
+
+def test_what_is_written_meanwhile_is_in_it_once(database: Database, store: ResourceStore, keyed: Any) -> None:
+    many(database, store, 2 * AT_ONCE)
+    database.write(forget)
+
+    def write(done: int, _: int) -> None:
+        other = {"code": {"coding": [{"code": "d"}]}}
+        for logical_id in ("n0", "o2"):  # one that is in the index already, one that is not
+            changed = RESOURCES[1] | {"id": logical_id, "valueString": str(done)} | other
+            del changed["valueQuantity"]
+            database.write(lambda connection, changed=changed: store.put(connection, changed))
+
+    reindex(database, **keyed, progress=write)
+
+    was = rows(database)
+    database.write(forget)
+    reindex(database, **keyed)
+    assert rows(database) == was
+
+
+def test_several_may_build_it_together(database: Database, store: ResourceStore, keyed: Any) -> None:
+    many(database, store, 3 * AT_ONCE)
+    before = rows(database)
+    database.write(forget)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: reindex(database, **keyed), range(4))) == [0] * 4
+
+    assert rows(database) == before
+
+
+def test_what_belongs_where_others_do_comes_last(database: Database, store: ResourceStore, keyed: Any) -> None:
+    label = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
+    task = {"resourceType": "Task", "id": "t", "status": "ready", "intent": "order", "meta": {"security": [label]}}
+    about = {"for": {"reference": "Patient/a"}}
+    told = {"resourceType": "Provenance", "id": "p", "target": [{"reference": "Task/t"}]}
+    for made in (task | about, told):
+        database.write(lambda connection, made=made: store.put(connection, made))
+    database.write(forget)
+    database.write(lambda connection: connection.execute(update(resource).values(restricted=False)))
+
+    reindex(database, **keyed)
+
+    kept = store.read("Provenance", "p")
+    assert (kept.patient, kept.restricted) == ("a", True)
+
+
 def test_a_damaged_text_is_left_out_and_the_rest_is_found(database: Database, store: ResourceStore, keyed: Any) -> None:
     spoil = update(resource).where(resource.c.id == "o1").values(sealed=b"damaged")
     database.write(lambda c: c.execute(spoil))
 
     assert reindex(database, **keyed) == 1
+    assert reindex(database, **keyed) == 0
 
     search: Callable[..., Any] = ResourceSearch(database, **keyed).search
     page = search(parse_query("Observation", [("code", "c")], now=0.0), lambda *_: EVERYTHING)

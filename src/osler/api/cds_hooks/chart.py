@@ -98,13 +98,15 @@ class Chart:
         """
         if key in self._request.prefetch:
             return self._request.prefetch[key]
+        if not self._request.fhir_server:
+            raise PreconditionFailed(f"prefetch.{key} was not sent, and there is no fhirServer to ask: send either")
         address = self._templates[key].replace("{{context.patientId}}", quote(self._request.patient, safe=""))
-        if self._request.fhir_server in ("", self._store.base):
-            return self._own(address, key)
+        if self._request.fhir_server == self._store.base:
+            return self._own(address)
         return self._fetch(address, key)
 
-    def _own(self, address: str, key: str) -> Resource | None:
-        """Answer a template from the hub's own resources, when the caller names no other server."""
+    def _own(self, address: str) -> Resource | None:
+        """Answer a template from the hub's own resources, when the server that the caller names is the hub."""
         path, _, query = address.partition("?")
         type_name, _, logical_id = path.partition("/")
         pairs = [tuple(pair.split("=", 1)) for pair in query.split("&") if "=" in pair]
@@ -113,8 +115,6 @@ class Chart:
         found = self._store.find(type_name, *((name, value) for name, value in pairs if name != "_count"))
         if not logical_id:
             return {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": r} for r in found]}
-        if not found and not self._request.fhir_server:
-            raise PreconditionFailed(f"prefetch.{key} was not sent, and there is no fhirServer to ask")
         return found[0] if found else None
 
     def _fetch(self, address: str, key: str) -> Resource | None:

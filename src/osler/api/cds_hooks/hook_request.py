@@ -6,7 +6,7 @@ CDS Hooks 2.0, HTTP request; hook definitions patient-view 1.0, order-select 1.0
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -74,16 +74,18 @@ def parse(body: bytes, hook: str) -> HookRequest:
         if not isinstance(context.get(name), kind) or (kind is str and not context[name]):
             raise Malformed(f"context.{name}: is needed, as a {_JSON_NAMES[kind]}")
     server, token = _authorization(document)
+    patient, prefetch = _patient(context["patientId"]), _prefetch(document)
+    _check_whose(prefetch, patient)
     return HookRequest(
         hook=hook,
         instance=_instance(document),
         user=context["userId"][:_MAX_ID],
-        patient=_patient(context["patientId"]),
+        patient=patient,
         fhir_server=server,
         access_token=token,
         selections=tuple(s for s in context.get("selections", []) if isinstance(s, str)),
         orders=_orders(context.get("draftOrders", {})),
-        prefetch=_prefetch(document),
+        prefetch=prefetch,
     )
 
 
@@ -154,3 +156,34 @@ def _prefetch(document: Mapping[str, Any]) -> dict[str, Resource | None]:
     if not isinstance(given, dict) or not all(value is None or isinstance(value, dict) for value in given.values()):
         raise Malformed("prefetch: an object of resources is needed")
     return given
+
+
+def _check_whose(prefetch: Mapping[str, Resource | None], patient: str) -> None:
+    """Refuse what was sent of somebody else: two charts must not meet in one card."""
+    for key, sent in prefetch.items():
+        if sent is None:
+            continue
+        if key == "patient" and (sent.get("resourceType") != "Patient" or sent.get("id") != patient):
+            raise Malformed("prefetch.patient: must be the Patient whom context.patientId names")
+        if any(told not in ("", patient) for told in map(_whose, _resources(sent))):
+            raise Malformed(f"prefetch.{key}: has a resource of another patient than context.patientId")
+
+
+def _resources(sent: Resource) -> Iterator[Any]:
+    yield sent
+    entries = sent.get("entry")
+    for entry in entries if isinstance(entries, list) else []:
+        yield entry.get("resource") if isinstance(entry, dict) else None
+
+
+def _whose(resource: Any) -> str:
+    """Return the logical id of the patient that a resource names; empty when it names none."""
+    for name in ("subject", "patient"):
+        pointer = resource.get(name) if isinstance(resource, dict) else None
+        reference = pointer.get("reference") if isinstance(pointer, dict) else None
+        if isinstance(reference, str):
+            path = f"/{reference.partition('/_history/')[0]}"
+            _, found, logical_id = path.rpartition("/Patient/")
+            if found:
+                return logical_id
+    return ""

@@ -81,8 +81,7 @@ class Bundles:
         size = 0
         for number, finish in begun:
             try:
-                if size > _MAX_ANSWER:
-                    raise TooLarge("the answer to the Bundle would be too large")
+                _require_room(size)
                 answered[number] = finish()
                 size += len(answered[number].text)
             except OslerError as error:
@@ -119,7 +118,8 @@ class Bundles:
         wanted, pairs = entry.wanted, list(entry.pairs)
         if wanted is None:
             caller.require(entry.search, "s")
-            text, records = self._search.found(caller, entry.search, pairs, strict=wishes.strict, connection=connection)
+            query = self._search.understood(entry.search, pairs, strict=wishes.strict)
+            text, records = self._search.found(caller, query, connection)
             return Answered(200, text=text), records
         if wanted.history:
             text, records = self._reading.versions(caller, wanted, pairs, connection)
@@ -136,37 +136,89 @@ class Bundles:
         return Answered(error.http_status, issues=issues_of(error))
 
     def _transaction(self, caller: Caller, raw: Sequence[Mapping[str, Any]], wishes: Preferences) -> list[Answered]:
-        """Do all entries in one transaction, or none."""
-        services, entries = self._services, []
-        for number, one in enumerate(raw):
-            with at(f"Bundle.entry[{number}]"):
-                entry = parse_entry(one, number, services.fhir_base)
-                if entry.change is not None:
-                    require_rights(caller, entry.change)
-                check_entry(entry)
-            entries.append(entry)
+        """Do all entries in one transaction, or none.
+
+        A read that finds nothing undoes the changes, so it is done among them. A search fails by its parameters alone,
+        which are understood before: it comes when the changes are committed, and no other change waits for it.
+        """
+        entries = self._checked(caller, raw, wishes)
+        changes = [(e, e.change) for e in entries if e.change is not None]
+        among = [e for e in entries if changes and e.wanted is not None]
+        after = [e for e in entries if e.change is None and not (changes and e.wanted is not None)]
 
         def run(connection: Connection) -> dict[int, Answered]:
-            changing = Changing(services, caller, connection)
-            answered = changes_of(changing, [(e, e.change) for e in entries if e.change is not None], wishes)
-            for entry in entries:
-                if entry.change is None:
-                    with at(entry.place):
-                        answered[entry.number], records = self._look(caller, entry, wishes, connection)
-                    changing.records.extend(records)
-                    if sum(len(a.text) for a in answered.values()) > _MAX_ANSWER:
-                        raise TooLarge("the answer to the Bundle would be too large")
+            changing = Changing(self._services, caller, connection)
+            answered = changes_of(changing, changes, wishes)
+            size = _size(answered)
+            for entry in among:
+                with at(entry.place):
+                    answered[entry.number], records = self._look(caller, entry, wishes, connection)
+                    size += len(answered[entry.number].text)
+                    _require_room(size)
+                changing.records.extend(records)
             changing.settle()
             return answered
 
         try:
-            answered = services.database.write(run)
+            answered = self._services.database.write(run) if changes else {}
+            answered |= self._afterwards(caller, after, wishes, answered)
         except (NotFound, Conflict, InvalidResource) as error:
             detail = {"reason": type(error).__name__}
             record = AuditRecord(event="transaction-refused", agent=caller.agent, outcome=4, detail=detail)
-            write_down(services.audit, record)
+            write_down(self._services.audit, record)
             raise
         return [answered[number] for number in range(len(entries))]
+
+    def _checked(self, caller: Caller, raw: Sequence[Mapping[str, Any]], wishes: Preferences) -> list[Entry]:
+        """Understand all entries of a transaction, before the first is done."""
+        entries = []
+        for number, one in enumerate(raw):
+            with at(f"Bundle.entry[{number}]"):
+                entry = parse_entry(one, number, self._services.fhir_base)
+                if entry.change is not None:
+                    require_rights(caller, entry.change)
+                elif entry.search:
+                    caller.require(entry.search, "s")
+                    self._search.understood(entry.search, list(entry.pairs), strict=wishes.strict)
+                check_entry(entry)
+            entries.append(entry)
+        return entries
+
+    def _afterwards(
+        self, caller: Caller, entries: Sequence[Entry], wishes: Preferences, changed: Mapping[int, Answered]
+    ) -> dict[int, Answered]:
+        """Look at what is committed. What fails now fails by itself when there are changes: they stand."""
+        answered: dict[int, Answered] = {}
+        records: list[AuditRecord] = []
+        if not entries:
+            return answered
+        size = _size(changed)
+        with self._services.database.read() as connection:
+            for entry in entries:
+                try:
+                    with at(entry.place):
+                        _require_room(size)
+                        found, some = self._look(caller, entry, wishes, connection)
+                        size += len(found.text)
+                        _require_room(size)
+                except OslerError as error:
+                    if not changed:
+                        raise
+                    answered[entry.number] = Answered(error.http_status, issues=issues_of(error))
+                    continue
+                answered[entry.number] = found
+                records += some
+        write_down(self._services.audit, *records)
+        return answered
+
+
+def _size(answered: Mapping[int, Answered]) -> int:
+    return sum(len(one.text) for one in answered.values())
+
+
+def _require_room(size: int) -> None:
+    if size > _MAX_ANSWER:
+        raise TooLarge("the answer to the Bundle would be too large")
 
 
 def _written(kind: str, answered: Sequence[Answered], wishes: Preferences, base: str) -> str:

@@ -5,7 +5,6 @@ References
 HL7 FHIR R4 4.0.1, Patient-operation-everything
 """
 
-import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -29,16 +28,15 @@ from osler.errors import Malformed, NotFound
 from osler.standards import fhir
 from osler.standards.fhir_dates import ALWAYS, NO_DATE, parse_span
 from osler.standards.fhir_index import index_of
+from osler.standards.fhir_paging import CURSOR, parse_count, read_cursor, write_cursor
 from osler.standards.fhir_search import SEARCHABLE
 from osler.storage.resource_compartment import Compartment
 from osler.storage.stored import Stored, within
 
 _EVENT: Final = "everything-read"
-_CURSOR: Final = "_cursor"
 _NO_RECORD: Final = frozenset({"AuditEvent", "Subscription", "Group"})
 """Types that are no part of a patient's record."""
 _DEFAULT_COUNT: Final = 100
-_MAX_COUNT: Final = 500
 _STEPS: Final = 3  # a role leads to a practitioner and an organization, and an organization to the one above it
 
 
@@ -151,7 +149,7 @@ class Everything:
         links = [link("self", address, understood)]
         if page.more:
             last = page.matches[-1]
-            links.append(link("next", address, [*understood, (_CURSOR, _written(last.type, last.id))]))
+            links.append(link("next", address, [*understood, (CURSOR, _written(last.type, last.id))]))
         head: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "link": links}
         text = json.dumps(head, separators=(",", ":"))
         entries = [_entry(base, stored, "match") for stored in page.matches]
@@ -180,10 +178,8 @@ def _understood(pairs: Pairs) -> tuple[_Asked, Pairs]:
         elif name == "end" and value:
             asked = replace(asked, end=parse_span(text)[1])
         elif name == "_count" and value:
-            if not (value.isascii() and value.isdecimal() and len(value) < 10 and int(value)):
-                raise Malformed("_count is not a positive whole number")
-            asked = replace(asked, count=min(int(value), _MAX_COUNT))
-        elif name == _CURSOR:
+            asked = replace(asked, count=parse_count(value, least=1))
+        elif name == CURSOR:
             asked = replace(asked, after=_read(value))
             continue
         else:
@@ -220,12 +216,12 @@ def _entry(base: str, stored: Stored, mode: str) -> str:
 
 
 def _written(type_name: str, logical_id: str) -> str:
-    return base64.urlsafe_b64encode(f"{type_name}/{logical_id}".encode()).decode().rstrip("=")
+    return write_cursor(f"{type_name}/{logical_id}".encode())
 
 
 def _read(cursor: str) -> tuple[str, str]:
     try:
-        text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
+        text = read_cursor(cursor).decode("ascii")
     except ValueError:
         text = ""
     if not LOCAL.fullmatch(text):

@@ -5,7 +5,6 @@ References
 HL7 FHIR R4 4.0.1, 3.1.0.2 (read), 3.1.0.3 (vread), 3.1.0.13 (history)
 """
 
-import base64
 import json
 import re
 from collections.abc import Iterator
@@ -28,15 +27,14 @@ from osler.audit import AuditRecord
 from osler.errors import Malformed, NotFound
 from osler.standards import fhir
 from osler.standards.fhir_dates import parse_span
+from osler.standards.fhir_paging import CURSOR, parse_count, read_cursor, write_cursor
 from osler.standards.fhir_search import SEARCHABLE
 from osler.storage.resource_history import HistoryQuery, Position
 from osler.storage.stored import Stored
 
 READ_ONLY: Final = frozenset({"AuditEvent"})
 """Types that clients cannot write: what is kept of them never changes."""
-_MAX_COUNT: Final = 500
 _MAX_VERSION: Final = 2**31 - 1
-_CURSOR: Final = "_cursor"
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
@@ -145,7 +143,7 @@ class Reading:
         place = f"{base}/{query.type}/{query.id}/_history" if query.id else f"{base}/{query.type}/_history"
         links = [link("self", place, understood)]
         if after:
-            links.append(link("next", place, [*understood, (_CURSOR, _written(after))]))
+            links.append(link("next", place, [*understood, (CURSOR, _written(after))]))
         head: dict[str, Any] = {"resourceType": "Bundle", "type": "history"}
         if query.after is None and after is None:  # all of them are here
             head["total"] = len(versions)
@@ -212,12 +210,10 @@ def _understood(wanted: Wanted, pairs: Pairs) -> tuple[HistoryQuery, Pairs]:
     given: dict[str, Any] = {}
     understood: Pairs = []
     for name, value in pairs:
-        if not value or name not in ("_count", "_since", "_at", _CURSOR):
+        if not value or name not in ("_count", "_since", "_at", CURSOR):
             continue
         if name == "_count":
-            if not (value.isascii() and value.isdecimal() and len(value) < 10 and int(value)):
-                raise Malformed("_count is not a positive whole number")
-            given["count"] = min(int(value), _MAX_COUNT)
+            given["count"] = parse_count(value, least=1)
         elif name == "_since":
             given["since"] = parse_span(value.replace(" ", "+"))[0]
         elif name == "_at":
@@ -241,13 +237,12 @@ def _entry(stored: Stored, base: str) -> str:
 
 
 def _written(position: Position) -> str:
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+    return write_cursor(json.dumps(position).encode())
 
 
 def _read(cursor: str) -> Position:
     try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        at, logical_id, version = json.loads(base64.urlsafe_b64decode(padded))
+        at, logical_id, version = json.loads(read_cursor(cursor))
         if not (_ID.fullmatch(logical_id) and 0 < version <= _MAX_VERSION):
             raise ValueError(cursor)
         return float(at), logical_id, int(version)

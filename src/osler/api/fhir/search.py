@@ -18,7 +18,8 @@ from osler.audit import AuditRecord
 from osler.audit.search import AUDIT_EVENT
 from osler.errors import NotFound
 from osler.standards import fhir
-from osler.standards.fhir_query import CURSOR, Query, parse_query
+from osler.standards.fhir_paging import CURSOR
+from osler.standards.fhir_query import Query, parse_query
 from osler.standards.fhir_search import SEARCHABLE
 from osler.standards.fhir_subset import subset
 from osler.storage.resource_search import Page
@@ -49,20 +50,30 @@ class Search:
         caller.require(type_name, "s")
         require_json(request)
         pairs = [*parse_pairs(request.url.query), *form]
-        text, records = self.found(caller, type_name, pairs, strict=strict(request))
+        text, records = self.found(caller, self.understood(type_name, pairs, strict=strict(request)))
         write_down(self._services.audit, *records)
         return answer(request, text)
 
+    def understood(self, type_name: str, pairs: Pairs, *, strict: bool) -> Query:
+        """Return what the parameters of a search ask for.
+
+        Raises
+        ------
+        Malformed
+            As :func:`parse_query` does.
+        """
+        services = self._services
+        return parse_query(type_name, pairs, now=services.tokens.clock(), base=services.fhir_base, strict=strict)
+
     def found(
-        self, caller: Caller, type_name: str, pairs: Pairs, *, strict: bool, connection: Connection | None = None
+        self, caller: Caller, query: Query, connection: Connection | None = None
     ) -> tuple[str, list[AuditRecord]]:
         """Return a searchset, and what the audit must say of it before it is answered.
 
         With a connection the search sees what its transaction sees.
         """
         services = self._services
-        query = parse_query(type_name, pairs, now=services.tokens.clock(), base=services.fhir_base, strict=strict)
-        if type_name == AUDIT_EVENT:
+        if query.type == AUDIT_EVENT:
             query, page, records = self._audit_events.page(caller, query, connection)
             return self._bundle(query, page), records
         if connection is None:

@@ -82,9 +82,9 @@ def changes_of(changing: Changing, entries: Sequence[tuple[Entry, Change]], wish
     return answered
 
 
-def _turn(change: Change) -> tuple[bool, int, bool]:
-    """Return when a change has its turn; a Provenance last: it belongs to the patient of its targets."""
-    return change.type == "Provenance", _ORDER[change.method], has_conditional(change)
+def _turn(change: Change) -> tuple[int, int, bool]:
+    """Return when a change has its turn; Binary and Provenance last: they belong to the patients of others."""
+    return {"Binary": 1, "Provenance": 2}.get(change.type, 0), _ORDER[change.method], has_conditional(change)
 
 
 def changed(change: Change, done: Done, wishes: Preferences) -> Answered:

@@ -16,10 +16,11 @@ from starlette.responses import Response
 from osler.api.guard import address_of
 from osler.api.services import Services
 from osler.api.smart.authentication import Authenticator, Fields, Proven, fields_of
+from osler.api.smart.clients import Client
 from osler.api.smart.grants import GrantStore
 from osler.api.smart.id_token import subject_of
 from osler.api.smart.refusal import OAuthRefused, answer, refuse
-from osler.api.smart.scopes import in_words
+from osler.api.smart.scopes import INTROSPECT, in_words
 from osler.api.smart.tokens import Grant
 from osler.audit import Agent, AuditRecord
 from osler.errors import OslerError, StorageBusy
@@ -34,7 +35,10 @@ class TokenQuestions:
         self._grants = grants
 
     async def introspect(self, request: Request) -> Response:
-        """Answer ``POST /oauth/introspect``: for clients that can prove themselves, resource servers among them."""
+        """Answer ``POST /oauth/introspect``: for clients that can prove themselves.
+
+        Each hears of its own tokens; one registered with ``osler/introspect``, such as a resource server, of all.
+        """
         return await self._answer(request, self._introspect)
 
     async def revoke(self, request: Request) -> Response:
@@ -67,12 +71,11 @@ class TokenQuestions:
             detail={"method": proven.method},
         )
         self._write(proven, record, lambda connection: True)
-        now = services.tokens.clock()
-        grant = services.tokens.check(token)
-        if grant is not None:
-            return answer(self._described(grant) | {"token_type": "Bearer"})
-        grant = self._grants.look(token, now=now)
-        return answer({"active": False} if grant is None else self._described(grant))
+        held = services.tokens.check(token)
+        grant = held or self._grants.look(token, now=services.tokens.clock())
+        if grant is None or not _may_hear(proven.client, grant):
+            return answer({"active": False})
+        return answer(self._described(grant) | ({} if held is None else {"token_type": "Bearer"}))
 
     def _described(self, grant: Grant) -> dict[str, Any]:
         person = grant.person
@@ -124,3 +127,7 @@ class TokenQuestions:
             raise StorageBusy("it cannot be written down, so nothing is answered") from error
         if not done:
             raise OAuthRefused("invalid_client", "the assertion was used before", 401)
+
+
+def _may_hear(client: Client, grant: Grant) -> bool:
+    return grant.client_id == client.id or INTROSPECT in client.scope.split()

@@ -28,6 +28,9 @@ PLAIN: Final = (
 )
 """Scopes that speak of the launch, the person's identity and the life of the access, not of resources."""
 
+INTROSPECT: Final = "osler/introspect"
+"""What a resource server is registered with so that it may ask about tokens of others; no token ever holds it."""
+
 _FORM: Final = re.compile(
     r"(?P<context>patient|user|system)/(?P<type>\*|[A-Z][A-Za-z]{1,63})"
     r"\.(?:(?P<old>read|write|\*)|(?P<rights>(?=.)c?r?u?d?s?)(?:\?(?P<filters>.+))?)"
@@ -94,11 +97,12 @@ def check_scopes(text: str) -> str:
         If one of them is not understood.
     """
     asked = text.split()
-    if not asked or len(parse_scopes(" ".join(asked))) != len(asked):
+    spoken = [word for word in asked if word != INTROSPECT]
+    if not asked or len(parse_scopes(" ".join(spoken))) != len(spoken):
         raise InputRejected(
             "scopes must have the form CONTEXT/Type.rights, where the context is patient, user or system, and the "
             "rights are read, write, * or letters of cruds in order, perhaps with ?parameter=token; or be one of "
-            f"{', '.join(PLAIN)}"
+            f"{', '.join((*PLAIN, INTROSPECT))}"
         )
     return " ".join(dict.fromkeys(asked))
 

@@ -9,10 +9,11 @@ SMART App Launch 2.2, Conformance; OpenID Connect Discovery 1.0, 3
 
 from typing import Any, Final
 
+from osler.api.fhir.reading import READ_ONLY
 from osler.api.services import Services
 from osler.api.smart import paths
 from osler.api.smart.assertion import ALGORITHMS
-from osler.api.smart.scopes import PLAIN
+from osler.api.smart.scopes import CRUDS, PLAIN
 from osler.api.smart.signing import ALGORITHM
 from osler.standards.fhir_search import SEARCHABLE
 
@@ -58,7 +59,7 @@ def smart_configuration(services: Services) -> dict[str, Any]:
     if people_sign_in(services):
         contexts = ["patient", "user", "system"]
         document |= _of_people(services) | {"capabilities": [*_OF_PEOPLE, *_OF_CLIENTS]}
-    scopes = [f"{context}/{name}.cruds" for context in contexts for name in ("*", *sorted(SEARCHABLE))]
+    scopes = [f"{context}/{name}.{_rights(name)}" for context in contexts for name in ("*", *sorted(SEARCHABLE))]
     return document | {"scopes_supported": [*(PLAIN if len(contexts) > 1 else ()), *scopes]}
 
 
@@ -76,6 +77,10 @@ def openid_configuration(services: Services) -> dict[str, Any]:
             "request_uri_parameter_supported": False,
         }
     )
+
+
+def _rights(type_name: str) -> str:
+    return "rs" if type_name in READ_ONLY else CRUDS
 
 
 def _endpoints(services: Services) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """HL7 v2 messages that were taken, the orders that they brought, and patients that were merged."""
 
-from sqlalchemy import Column, Double, Index, LargeBinary, Table, Text
+from sqlalchemy import Boolean, Column, Double, Index, LargeBinary, Table, Text, false
 
 from osler.storage.tables.schema import metadata
 
@@ -30,5 +30,6 @@ patient_merge = Table(
     Column("patient", Text, primary_key=True),  # pseudonym of the patient that is no more
     Column("survivor", Text, nullable=False),
     Column("merged_at", Double, nullable=False),
+    Column("moving", Boolean, nullable=False, server_default=false()),  # some of its resources are not moved yet
     Index("ix_patient_merge_survivor", "survivor"),
 )

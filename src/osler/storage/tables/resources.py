@@ -80,5 +80,6 @@ resource_index = Table(
     "resource_index",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("version", Text, nullable=False),  # the rules that the index was built by
+    Column("version", Text, nullable=False),  # the rules that the index is built by
+    Column("built_to", Text),  # Type/id of the last one that is in it; null when it is whole
 )
