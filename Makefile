@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test check bench docs fmt clean train-cxr
+.PHONY: setup demo test check bench sbom docs fmt clean train-cxr
 
 setup: $(READY)
 
@@ -31,6 +31,12 @@ bench: setup           ## ratios against named peers, measured in the same run
 	$(BIN)/python bench/receive.py
 	$(BIN)/python bench/deidentify.py
 	$(BIN)/python bench/end_to_end.py
+
+sbom:                  ## what the wheel brings along, as a CycloneDX document: build/osler.cdx.json
+	rm -rf build/sbom && $(PYTHON) -m venv build/sbom
+	build/sbom/bin/python -m pip install --quiet .
+	$(PYTHON) -m venv build/cyclonedx && build/cyclonedx/bin/python -m pip install --quiet 'cyclonedx-bom>=7,<8'
+	build/cyclonedx/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o build/osler.cdx.json build/sbom
 
 docs: setup            ## write the generated reference pages again
 	$(BIN)/python docs/generate.py
