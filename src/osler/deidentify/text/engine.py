@@ -18,7 +18,7 @@ from osler.errors import ConfigError, DeidentificationRefused
 LANGUAGES: Final = ("en",)
 SECONDS: Final = 2.0
 SECONDS_PER_CODE_POINT: Final = 50e-6
-"""Time that a text may take: so much, and so much more for each code point (five times what it needs)."""
+"""Processor time that a text may take: so much, and so much more for each code point (five times what it needs)."""
 
 _UNMASKED: Final = re.compile(rf"[^\s{MASK}](?:[^{MASK}]*[^\s{MASK}])?")
 _TOKEN: Final = re.compile(r"\w+|[^\w\s]")
@@ -211,7 +211,7 @@ class Deidentifier:
         return Result("".join([*pieces, text[at:]]), spans, self.method)
 
     def _find(self, document: Document) -> list[Span]:
-        deadline = time.monotonic() + SECONDS + SECONDS_PER_CODE_POINT * len(document.text)
+        deadline = time.thread_time() + SECONDS + SECONDS_PER_CODE_POINT * len(document.text)
         spans: list[Span] = []
         if not document.shadow.text.strip():
             return spans
@@ -231,14 +231,14 @@ def _guarded(recogniser: Recogniser, document: Document, deadline: float) -> Ite
             if not 0 <= span.start < span.end <= len(document.shadow.text):
                 raise DeidentificationRefused("text-span", f"{name} returned a span outside of the text")
             yield span
-            if time.monotonic() > deadline:
+            if time.thread_time() > deadline:
                 break
     except DeidentificationRefused:
         raise
     except Exception as error:  # a recogniser may be a plugin: whatever it raises may quote the text, and must not pass
         reason = f"{name} failed: {type(error).__name__}"
         raise DeidentificationRefused("text-recogniser", reason) from None
-    if time.monotonic() > deadline:
+    if time.thread_time() > deadline:
         raise DeidentificationRefused("text-time", f"{name} took longer than the text's length allows")
 
 
@@ -248,6 +248,8 @@ def _around_placeholders(span: Span, text: str) -> Iterator[Span]:
 
 
 def _in_input(shadow: Shadow, span: Span) -> Span:
+    if shadow.starts is None:
+        return span
     start, end = shadow.to_input(span.start, span.end)
     return replace(span, start=start, end=end)
 

@@ -6,8 +6,9 @@ from typing import Final
 
 from osler.deidentify.text.gold import Gold, parse_marked
 
-PARTS: Final = ("dev", "blind")
-"""``dev`` may be read to improve the engine; of ``blind`` only rates are looked at."""
+PARTS: Final = ("dev", "hostile", "blind")
+"""``dev`` and ``hostile`` (short notes in which every word is a trap) may be read to improve the engine; of ``blind``
+only rates are looked at."""
 
 
 def hand_made_texts(part: str) -> Iterator[Gold]:

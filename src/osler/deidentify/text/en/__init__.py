@@ -13,7 +13,9 @@ from osler.deidentify.text.en import (
     fields,
     forms,
     labelled,
+    landmarks,
     lexicon,
+    loose_dates,
     names,
     places,
     rosters,
@@ -22,6 +24,8 @@ from osler.deidentify.text.en import (
     tables,
     titles,
     towns,
+    vehicles,
+    venues,
     written_dates,
 )
 from osler.deidentify.text.en.ordinary import is_ordinary
@@ -50,6 +54,10 @@ def recognisers() -> tuple[Recogniser, ...]:
         *day_forms.RULES,
         *sites.RULES,
         *fields.RULES,
+        *vehicles.RULES,
+        *landmarks.RULES,
+        *venues.RULES,
+        *loose_dates.RULES,
     )
     return (
         RuleRecogniser(every),

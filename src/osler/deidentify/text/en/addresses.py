@@ -43,7 +43,8 @@ _UNIT: Final = r"(?:,?\s(?:apt|apartment|suite|ste|unit|room|fl|floor|#)\.?\s?#?
 _STATES: Final = STATE.lower()
 _NO_STREET: Final = re.compile(
     r"\b(?:m[glm]|cm|mcg|kg|way|times?|days?|of|x|years?|hours?|weeks?|months?|pts?|patients?|per|and|mm|lead|beat"
-    r"|beats|long|units?|liters?|l|is|was|has|with|for|no|the|seconds?|minutes?|other|more|tabs?|in|to|at|on)\b"
+    r"|beats|long|units?|liters?|l|is|was|has|with|for|no|the|seconds?|minutes?|other|more|test|respiratory|flash"
+    r"|hard|disk|sex|this|that|your|their|busy|main(?= road)|same|dirt|gravel|open|long|country|tabs?|in|to|at|on)\b"
 )
 
 
@@ -56,7 +57,23 @@ def _lower(name: str, pattern: str, score: float, needs: tuple[str, ...], *, dig
     return Rule(name, Category.LOCATION, pattern, score, needs, check, digits=digits)
 
 
-_STREET_WORDS: Final = ("st", "ave", "rd", "road", "lane", "ln", "bou", "blvd", "park", "pkwy", "h", "cresc", "terr")
+_STREET_WORDS: Final = (
+    "drive",
+    "turn",
+    "st",
+    "ave",
+    "rd",
+    "road",
+    "lane",
+    "ln",
+    "bou",
+    "blvd",
+    "park",
+    "pkwy",
+    "h",
+    "cresc",
+    "terr",
+)
 RULES: Final = (
     _lower(
         "street",
@@ -78,6 +95,14 @@ RULES: Final = (
         rf"|off) (?P<v>(?P<mid>[a-z][a-z'.\-]{{2,20}}"
         rf"(?: [a-z'.\-]{{2,20}})?)\s{_TYPE})\b",
         0.85,
+        _STREET_WORDS,
+        digits=False,
+    ),
+    _lower(
+        "street-named",
+        r"\bon (?P<v>(?P<mid>[a-z]{4,15}(?: [a-z]{4,12})?) (?:street|avenue|ave|road|rd|blvd|boulevard|drive|lane"
+        r"|parkway|pkwy|highway|turnpike))(?!\w)",
+        0.8,
         _STREET_WORDS,
         digits=False,
     ),

@@ -42,7 +42,7 @@ RULES: Final = (
         rf"\b{_KIN}(?:,? (?:is|was|of|aged|who is|now|also))?[ ,(:]{{1,3}}(?:(?:deceased|died|dec'd|d\.|alive"
         rf"|living|well|age)(?: at)?[ ,]{{1,2}})?"
         rf"{_OLD}(?= ?[,;)]| ?\.(?!\d)| (?:and|cva|mi|ca|chf|cancer|stroke"
-        rf"|dementia|of|from|yo|lives?|she|he|who|with|now|alive|has|had)\b|\s*$)",
+        rf"|dementia|of|from|yo|still|living|healthy|lives?|she|he|who|with|now|alive|has|had)\b|\s*$)",
         0.93,
     ),
     _age("age-at", rf"\b(?:at|since) {_OLD},? (?=(?:she|he|they|still)\b)"),
@@ -64,7 +64,7 @@ RULES: Final = (
         rf"\b(?:turn(?:ed|ing|s)?|celebrat\w{{2,4}} (?:his|her|their)|(?:died|passed(?: away)?"
         rf"|deceased|death|lived|survived) (?:at|to(?: be)?|until)(?: the)?(?: age)?(?: of)?"
         rf"|at (?:the )?age(?: of)?|just|nearly|almost|is now|who is|he is|she is|he's|she's|i'm"
-        rf"|i am)(?: the age of)? {_OLD}(?= ?[,.;)]| (?:and|in|this|last|next|but|with|years?"
+        rf"|i am)(?: the age of)? {_OLD}(?= ?[,.;)]| (?:and|in|on|this|last|next|but|with|years?"
         rf"|now|from|of|when|who|today)\b|\s?$)(?! years? (?:ago|later|after|history|of (?!age)))",
     ),
     _age(

@@ -23,11 +23,13 @@ _US_PHONE: Final = (
 _PHONE_LABEL: Final = (
     r"(?:phones?|telephone|tel|cell(?:ular)?(?: phone)?|mobile|pager|beeper|contact"
     r"|call(?: back)?|callback|home|office|work|voicemail|"
-    r"ph|hotline|reach(?:ed|able)?|text|dial|whatsapp|switchboard|ext(?:ension)?|sms|ice|helpline|[pchwmot](?=[:)]))"
+    r"ph|hotline|reach(?:ed|able)?|text|dial|whatsapp|switchboard|ext(?:ension)?|sms|ice|helpline|wk|hm|wrk|cel"
+    r"|emerg(?:ency)?|c/b|[pchwmot](?=[:)]))"
 )
 _NUMBER: Final = r"\+?\(?\d(?:[-./() ]{0,2}\d){4,15}(?!\d)"
 _SAID_OCTET: Final = rf"{NUMBER_WORD}(?:[- ]{NUMBER_WORD}){{0,3}}"
 _SAID_SIZES: Final = frozenset({7, 9, 10, 11})
+_CLOCK_AND_VALUE: Final = re.compile(r"(?:[01]\d|2[0-3])[0-5]\d \d{2,3}[ /]\d{2,3}(?!\d)")
 _START: Final = r"(?<![\w.\-/])"
 _END: Final = r"(?![\w]|[-./]\d)"
 
@@ -51,6 +53,13 @@ def _fax_or_phone() -> Iterator[Rule]:
         lambda m: said_digits(m["v"]) in _SAID_SIZES,
         digits=False,
     )
+    yield Rule(
+        "fax-labelled",
+        Category.FAX,
+        rf"\b(?:e?faxed|efax|fx|f)(?: it)?(?: to| at)?[ :.]{{1,2}}(?P<v>{_US_PHONE})",
+        0.97,
+        ("fax", "fx", "f ", "f:", "f."),
+    )
     yield Rule("fax-role-after", Category.FAX, rf"{_START}{_US_PHONE}(?= ?[-(] ?fax\b)", 0.96, ("fax",))
     yield Rule(
         "phone-labelled",
@@ -64,7 +73,7 @@ def _fax_or_phone() -> Iterator[Rule]:
     yield Rule(
         "phone-extension",
         Category.PHONE,
-        r"\b(?:ext(?:ension)?|pager|beeper|pgr)\b\.?(?: at| on)?[ :#.]{0,3}(?P<v>x?\d-\d{4}|x?\d{2,7})\b",
+        r"\b(?:ext(?:ension)?|pager|beeper|pgr)\b\.?(?: at| on)?[ :#.]{0,3}(?P<v>x?\d{1,3}-\d{4}|x?\d{2,7})\b",
         0.9,
         ("ext", "page", "beeper", "pgr"),
     )
@@ -76,7 +85,7 @@ def _fax_or_phone() -> Iterator[Rule]:
         0.85,
         ("call", "ph", "cell", "te", "tx", "reach", "contact", "dial"),
     )
-    yield Rule("phone-x", Category.PHONE, r"(?<![\d.] )(?<![\w.])x\d{4,5}(?![\w]|\.\d)", 0.75, ("x",))
+    yield Rule("phone-x", Category.PHONE, r"(?<!\d )(?<!\d\. )(?<![\w.])x\d{4,5}(?![\w]|\.\d)", 0.75, ("x",))
     yield Rule("phone-digits", Category.PHONE, r"(?<![\w.\-/])(?<!\d )\d(?:[ \-]\d){9}(?![\w]|[ \-]\d)", 0.85)
     yield Rule(
         "phone-uk",
@@ -109,7 +118,7 @@ def _fax_or_phone() -> Iterator[Rule]:
         rf"{_START}\(?0\d{{1,4}}\)?(?:[-./ ]\d{{2,4}}){{2,4}}{_END}",
         0.75,
         (),
-        lambda m: 8 <= len(digits(m)) <= 12 and not _is_date_like(m[0]),
+        lambda m: 8 <= len(digits(m)) <= 12 and not _is_date_like(m[0]) and not _CLOCK_AND_VALUE.match(m[0]),
     )
     yield Rule("phone-pairs", Category.PHONE, rf"{_START}\d\d(?:([-. ])\d\d)(?:\1\d\d){{2,4}}{_END}", 0.75)
     yield Rule(

@@ -19,9 +19,9 @@ _CENTURY: Final = r"(?:1[89]\d\d|2[01]\d\d)"
 _Y4: Final = rf"{_CENTURY}(?![\w%])"
 _Y: Final = rf"(?:{_Y4}|'?\d\d(?![\w:/%]|\.\d|\s?(?:mg|mcg|ml|units?|%|yo|y/o|year|am|pm|m\b|f\b)))"
 _WEEKDAY: Final = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
-_WD: Final = rf"(?:{_WEEKDAY}|(?:mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b\.?)"
+_WD: Final = rf"(?:{_WEEKDAY}|(?:mon|tues?|weds?|thu(?:rs?)?|fri|sat|sun)\b\.?)"
 _BEFORE: Final = rf"(?:{_WD},? (?:the )?)?"
-_CLOCK: Final = r"(?:[t ]\d{1,2}:?\d\d(?::?\d\d(?:\.\d{1,9})?)?(?: ?[ap]m)?(?: ?z|[ ]?[+-]\d\d:?\d\d)?(?![\d:]))?"
+_CLOCK: Final = r"(?:[t ]\d{1,2}:?\d\d(?::?\d\d(?:\.\d{1,9})?)?(?: ?[ap]m)?(?: ?z|[ ]?[+-]\d\d:?\d\d)?(?!\d|:\d))?"
 _TO: Final = r"\s?(?:-|to|through|thru|until)\s?"
 _START: Final = r"(?<![\w/.\-])"
 _END: Final = r"(?![\w/]|[-.]\d)"
@@ -63,7 +63,9 @@ _LOOSE: Final = (
 def _numeric(match: re.Match[str]) -> bool:
     first, second = int(match["a"]), int(match["b"])
     return (
-        1 <= min(first, second) <= 12 and 1 <= max(first, second) <= 31 and not _UNIT.match(match.string, match.end())
+        1 <= min(first, second) <= 12
+        and 1 <= max(first, second) <= 31
+        and (len(match[0]) > 8 or not _UNIT.match(match.string, match.end()))
     )
 
 
@@ -166,7 +168,7 @@ RULES: Final = (
     Rule(
         "date-ocr",
         Category.DATE,
-        r"(?<![\w/.\-])(?=[\d/\-]{0,9}[oli])[0-3ol]?[\dol]([/\-])[0-3ol]?[\dol]\1(?:[1li]9|2[0o])[\dol]{2}(?!\w)",
+        r"(?<![\w/.\-])(?=[\d/\-]{0,9}[oli])[0-3oli]?[\doli]([/\-])[0-3oli]?[\doli]\1(?:[1li]9|2[0o])[\doli]{2}(?!\w)",
         check=lambda m: sum(map(str.isdigit, m[0])) >= 5,
     ),
     Rule("date-month-spoken-year", Category.DATE, rf"\b{MONTH},? (?:of )?{YEAR}\b", needs=_MONTHS_NEED, digits=False),
@@ -269,7 +271,7 @@ RULES: Final = (
     Rule(
         "date-slash-bare",
         Category.DATE,
-        rf"{_START}(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>0[1-9]|1[346-9]|2[1-35-9]"
+        rf"{_START}(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>0[1-9]|1[1346-9]|2[1-35-9]"
         rf"|31)){_END}(?! ?[\w ]{{0,12}}(?:nodes?|lymph|inch|in\b|cores))",
         score=0.75,
         check=_no_score,

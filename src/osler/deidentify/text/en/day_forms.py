@@ -5,6 +5,7 @@ from typing import Final
 
 from osler.deidentify.text.en.dates import MONTH
 from osler.deidentify.text.en.numbers import ORDINAL, TENS
+from osler.deidentify.text.en.wordlists import load_lexicon
 from osler.deidentify.text.rule import Rule
 from osler.deidentify.text.spans import Category
 
@@ -14,7 +15,7 @@ _NO_DATE: Final = re.compile(
     r"(?:plates?|days?|cycles?|weeks?|doses?|scor\w{1,3}|nodes?|lns?|phq|gad|moca|mmse|scales?|index|vision|ratio|grade"
     r"|apgars?|vas|gcs|pain|strength|motor|power|murmur|reflex(?:es)?|dtrs?|pulses?|edema|nihss|slums|stage|cultures?"
     r"|bottles?|sets?|positive|negative|quads?|biceps|triceps|grip|criteria|severity|level|rated|rates?|faces|flacc"
-    r"|braden|morse|berg|tinetti|barthel|fim|katz|epworth|hopkins|vanderbilt|conners|naming|recall|words?|items?"
+    r"|braden|morse|berg|tinetti|barthel|fim|katz|epworth|hopkins|vanderbilt|conners|chat|pews|sofa|bishop|naming|recall|words?|items?"
     r"|points?"
     r"|visits?|sessions?|treatments?|tx|about|only|got|correct|than|lotrel|vytorin|caduet|norco|percocet|bp|o[dsu]|both"
     r"|of|is|was|mix|split|snellen|wpm|liters?|sats?|fractions?|fx|cores?|lobes?|cores)"
@@ -37,14 +38,19 @@ _RARE: Final = (
 )
 
 
-def _counts(match: re.Match[str]) -> bool:
+def is_day_after(match: re.Match[str]) -> bool:
     """Check that m/d is no share, score or dose by its size and by the word before it."""
     first, second = int(match["a"]), int(match["b"])
     if _SCORED.search(match.string, max(0, match.start("v") - 12), match.start("v")):
         return False
     if not (first > second or second > 12 or match["b"].startswith("0")) or (first, second) in _DOSES:
         return False
-    return not _NO_DATE.fullmatch(match["word"]) and not _UNIT.match(match.string, match.end())
+    word = match["word"]
+    return (
+        not _NO_DATE.fullmatch(word)
+        and "d" not in load_lexicon().get(word, ())
+        and not _UNIT.match(match.string, match.end())
+    )
 
 
 def _is_day(match: re.Match[str]) -> bool:
@@ -64,7 +70,7 @@ RULES: Final = (
         rf"(?<![\w/])(?P<word>[a-z]{{3,20}})\.? (?P<v>{_M}/{_D})(?=[.;)]?\s?$|[.;)](?!\d)|, (?![ \d])|,?\n)",
         0.78,
         ("/",),
-        _counts,
+        is_day_after,
     ),
     Rule(
         "date-slash-bracket",
@@ -72,7 +78,7 @@ RULES: Final = (
         rf"(?P<word>[a-z0-9)]{{1,20}})\)? \(?(?P<v>{_M}/{_D})(?=\)|\.(?:\s|$))",
         0.76,
         ("/",),
-        _counts,
+        is_day_after,
     ),
     Rule(
         "date-slash-clock",
@@ -92,7 +98,7 @@ RULES: Final = (
         rf"|arrival|departed|flight)[ :]{{1,2}}(?:on |for |was |is )?(?P<v>{_M}/{_D})(?![\w/%]|[-.]\d)",
         0.85,
         ("/",),
-        lambda m: not _UNIT.match(m.string, m.end()),
+        lambda m: not _UNIT.match(m.string, m.end()) and not re.fullmatch("[1-4]/[1-4]", m["v"]),
     ),
     Rule(
         "date-dash",

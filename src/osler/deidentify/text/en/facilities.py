@@ -38,7 +38,8 @@ _BEFORE: Final = re.compile(
 )
 _AFTER: Final = re.compile(rf" (?:in|of|at) (?!{_MONTHS}){CAPITALISED}(?: {CAPITALISED})?")
 _LEAD: Final = re.compile(
-    r"(?:(?:from|at|to|in|and|with|admitted|transferred|discharged|seen|of|for|the|via|by)[ \t]{1,2}){1,4}(?=\S)",
+    r"(?:(?:from|at|to|in|and|with|admitted|transferred|discharged|seen|of|for|the|via|by|arrived|came|brought"
+    r"|attends|resident)[ \t]{1,2}){1,4}(?=\S)",
     re.IGNORECASE,
 )
 _REACH: Final = 100
@@ -56,7 +57,7 @@ hiv free-standing freestanding tertiary referring referral academic teaching uni
 preop pre-op pre dental dentistry fertility genetics geriatric geriatrics adult children's at in of for to from
 with and transferred admitted discharged seen returned sent went call see pt patient critical labor delivery
 trauma burn intensive icu ed er or pacu blood drug std hospital clinic center middle elementary school college
-veterans no date on after before when if please continue status post hosp nearest any
+veterans no date on after before when if please continue status post hosp nearest any last next peds missed
 """
 """Words that make no certain facility: departments, and what a sentence begins with."""
 GENERIC: Final = frozenset(_DEPARTMENTS.split())
@@ -70,7 +71,7 @@ _SYSTEMS: Final = (
     r"Intermountain|Sutter|Providence|Ascension|Banner|Baylor|Emory|Barnes[- ]Jewish|Sentara"
     r"|Northwell|Stanford|Bellevue|Walter Reed|Bumrungrad|Lahey|Tufts|Duke|Yale|Vanderbilt|CVS|Walgreens|Walmart"
     r"|Rite Aid|Costco|Kroger)\b"
-    r"(?![- ](?:criteria|classification|score|scale|index|stand|treadmill|protocol|activity|swallow|Swallow|Verbal"
+    r"(?![- ](?:\d|criteria|classification|score|scale|index|stand|treadmill|protocol|activity|swallow|Swallow|Verbal"
     r"|forms?\b|assessment|rating"
     r"|treatment|pouch|virus|syndrome|elliptic|clip|brace|x\b))"
 )
@@ -119,7 +120,8 @@ RULES: Final = (
     ),
     place_rule(
         "facility",
-        rf"\b(?P<v>(?P<name>{CAPITALISED}) (?:General|Memorial|Regional|Methodist|Presbyterian))(?=  |\t|[,.;)\n]|$)",
+        rf"\b(?P<v>(?P<name>{CAPITALISED}) (?:General|Memorial|Regional|Methodist|Presbyterian))"
+        r"(?=  |\t| ?->|[,.;)\n]|$)",
         0.8,
         _names_a_place,
         needs=("general", "memorial", "regional", "methodist", "presby"),

@@ -52,8 +52,8 @@ def _is_place(value: str, as_written: str) -> bool:
     words = [word for word in re.findall(r"[a-z'\-]{2,}", value) if word not in GENERIC]
     if as_written[0].isdigit():
         return bool(words) or len(value) < 8
-    if as_written == value:
-        return any(not is_vocabulary(word) for word in words)
+    if as_written[0].islower():
+        return any(not is_vocabulary(word) for word in (words if as_written == value else words[:1]))
     return bool(words)
 
 
@@ -219,7 +219,8 @@ RULES: Final = (
     ),
     place_rule(
         "store-number",
-        r"\b(?:[Pp]harmacy|[Ss]tore|[Rr]x)\b[^\n.;]{0,30}?(?P<v>[A-Z][\w'&\-]{1,20} #\d{2,6})(?!\w)",
+        r"\b(?:[Pp]harmacy|[Ss]tore|[Rr]x|[Ee]mployer|[Aa]t|[Ff]rom|[Ww]orks)\b[^\n.;]{0,30}?"
+        r"(?P<v>[A-Z][\w'&\-]{1,20} #\d{2,6})(?!\w)",
         0.85,
         needs=("#",),
     ),
@@ -315,7 +316,8 @@ RULES: Final = (
     Rule(
         "ward",
         Category.LOCATION,
-        r"\b(?:to|from|on|in|at|unit:?|floor:?|of) (?P<v>\d{1,2} ?(?:north|south|east|west|tower)(?: ?[a-d\d])?)\b"
+        r"\b(?:to|from|on|in|at|unit:?|floor:?|of|housing|pod|tier|block|cell) (?P<v>\d{1,2}[ -]?(?:north|south|east"
+        r"|west|tower)(?: ?[a-d\d])?)\b"
         r"(?! (?:of|side|end|nile|coast|african|asian|indian|texas|virginia|carolina|dakota|korea))",
         0.72,
         ("north", "south", "east", "west", "tower"),

@@ -11,11 +11,8 @@ _OLD: Final = r"(?P<v>9\d|1[01]\d)"
 _LETTER_AS: Final = r"[a-z] (?:as in|for|like) [a-z]{3,10}"
 _SPELT: Final = rf"{_LETTER_AS}(?:[, ]{{1,3}}(?:{_LETTER_AS}|{DIGIT}|\d{{1,4}}|[a-z])(?!\w)){{3,20}}"
 _NUMBERED: Final = r"(?=[a-z\-]{0,12}\d)"
-_NETWORKS: Final = r"(?:wechat|instagram|insta|ig|snapchat|facebook|twitter|tiktok|telegram|skype|venmo|discord|paypal)"
-_CARS: Final = (
-    r"(?:jeep|ford|chevy|chevrolet|toyota|honda|nissan|hyundai|kia|subaru|mazda|dodge|tesla|bmw|audi|volvo|buick|lexus"
-    r"|gmc|acura|infiniti|cadillac|chrysler|mercedes|mitsubishi|harley|camry|corolla|civic|accord|altima|f-?150"
-    r"|silverado|tahoe|prius|rav4|wrangler|cr-?v|car|truck|van|suv|sedan|pickup|minivan|motorcycle|scooter|moped|atv)"
+_NETWORKS: Final = (
+    r"(?:fb|wechat|instagram|insta|ig|snapchat|facebook|twitter|tiktok|telegram|skype|venmo|discord|paypal)"
 )
 
 
@@ -74,28 +71,10 @@ RULES: Final = (
     Rule("phone-us", Category.PHONE, r"(?<![\w.\-/])(?:\+?1 ?)?\(\d{3}\) ?\d{7}(?!\d)", 0.93, ("(",)),
     Rule("phone-extension", Category.PHONE, r"\b(?:ext(?:ension)?\.?[ :]{1,2}(?P<v>\d-\d{4})|x\d-\d{4})(?![\w-])", 0.9),
     Rule(
-        "plate",
-        Category.VEHICLE,
-        rf"\b{_CARS}(?: plates?)?,? (?P<v>(?=[a-z]{{0,4}}\d)(?=\d{{0,4}}[a-z])(?=[a-z\d]{{0,6}}\d[a-z\d]{{0,4}}\d)"
-        r"[a-z\d]{6,8})(?!\w)",
-        0.85,
-        check=lambda m: sum(map(str.isdigit, m["v"])) >= 3 and not re.search(r"(?:19|20)\d\d", m["v"]),
-    ),
-    Rule(
-        "plate",
-        Category.VEHICLE,
-        rf"\b{_CARS}(?:,? [a-z]{{2,10}}){{0,3}}[,:]? [(#]?(?P<v>[a-z]{{2,3}}[- ]\d{{3,4}}|[a-z]{{3}}\d{{3,4}}"
-        rf"|\d{{3}}[- ][a-z]{{3}}"
-        r"|\d[a-z]{3}\d{3})(?![\w/%-]| ?(?:mph|miles|mg|cc))",
-        0.85,
-        check=lambda m: (
-            m["v"][:2] not in {"at", "on", "in", "to", "of", "by"} and m["v"][:3] not in {"for", "age", "and"}
-        ),
-    ),
-    Rule(
         "device-code",
         Category.DEVICE,
-        rf"\b(?:tx|transmitter|sensor|vent(?:ilator)?|controller|monitor|receiver|reader|concentrator)[ :#]{{1,3}}"
+        rf"\b(?:tx|transmitter|sensor|machine|scope|endoscope|probe|analy[sz]er|scanner|workstation|cart|tank"
+        rf"|vent(?:ilator)?|controller|monitor|receiver|reader|concentrator)[ :#]{{1,3}}"
         rf"(?P<v>{_NUMBERED}(?=[\d\-]{{0,8}}[a-z])[a-z\d]{{2,12}}(?:-[a-z\d]{{2,12}}){{0,2}})(?!\w)",
         0.85,
         check=_code,
@@ -109,7 +88,7 @@ RULES: Final = (
     Rule(
         "code-labelled",
         Category.OTHER_ID,
-        r"\b(?:code|interp(?:reter)?|intrp|tag|locker|conf(?:irmation)?|ticket)[ :#]{1,3}"
+        r"\b(?:code|pedigree|kindred|family|interp(?:reter)?|intrp|tag|locker|conf(?:irmation)?|ticket)[ :#]{1,3}"
         r"(?P<v>[a-z]{1,4}-\d{3,8}(?:-\d{1,6})?)(?![\w-])",
         0.85,
         ("-",),
@@ -164,5 +143,119 @@ RULES: Final = (
         0.92,
         (" dot ",),
         digits=False,
+    ),
+    Rule(
+        "mrn",
+        Category.MRN,
+        r"\b(?:mr|chart|ihs|hrn|med rec|record|folder)(?: (?:chart|no|number"
+        r"|record))?[ #:]{1,3}(?P<v>\d{2,3}(?:-\d{2,3}){2,3}(?:-\d)?)(?![\w/-])",
+        0.9,
+    ),
+    Rule(
+        "mrn",
+        Category.MRN,
+        r"\b(?:legacy|paper|old|outside) (?:chart"
+        r"|record)[ #:]{1,3}(?P<v>\d[\d\-]{3,12})(?![\w/-])",
+        0.9,
+    ),
+    Rule("health-plan", Category.HEALTH_PLAN, r"\bcin[ :#]{1,3}(?P<v>[a-z]{2}\d{5}[a-z])(?!\w)", 0.996, ("cin",)),
+    Rule(
+        "health-plan",
+        Category.HEALTH_PLAN,
+        r"\b(?:id|insurance|policy|member|plan|subscriber|card|molina|aetna|cigna|humana|anthem|medicaid|medicare"
+        r"|bcbs|uhc|kaiser|wellcare|caresource|tricare|centene"
+        r"|ambetter)[ :#]{1,4}(?P<v>(?!no |id |num |is |and |for )[a-z]{1,4} ?\d{1,6}(?: \d{2,5}){1,4}(?: [a-z](?!\w))?"
+        r"|\d{3}-\d{2}-\d{4}-\d{2})(?![\w/%])",
+        0.997,
+        check=lambda m: sum(map(str.isdigit, m["v"])) >= 8,
+    ),
+    Rule(
+        "device-serial",
+        Category.DEVICE,
+        r"\b(?:ser(?:ial)?\.?|s\.n\.|hearing aids?|aids?|dexcom|libre|omnipod|cochlear|valve|lens|iol|stent|graft"
+        r"|implant)[ :#]{1,3}"
+        r"(?:no\.? )?(?P<v>(?=[a-z\d\-]{0,12}\d[a-z\d\-]{0,6}\d)[a-z\d][a-z\d\-]{5,20}(?: ?[/&] ?"
+        r"(?=[a-z]{0,6}\d)[a-z\d\-]{6,20})?)(?!\w)",
+        0.88,
+        check=lambda m: sum(map(str.isdigit, m["v"])) >= 4,
+    ),
+    Rule(
+        "code-mixed",
+        Category.OTHER_ID,
+        r"(?<![\w.\-/:*>])(?=(?:[a-z]{0,6}\d){5})(?=\d{0,9}[a-z]{1,6}\d)[a-z\d]{8,24}(?![\w])",
+        0.78,
+        check=lambda m: (
+            not re.match(r"(?:\d{1,4}(?:x|to|over)\d+)|(?:19|20)\d{6}t|nct|rs\d|hla|chr|icd|cpt|g\d{4}", m[0])
+            and not re.search(r"(?:mg|ml|mm|cm|kg|mcg)$", m[0])
+        ),
+    ),
+    Rule("grouped-number", Category.OTHER_ID, r"(?<![\w.\-/])\d{6,10}-\d{2}(?![\w]|[-/.]\d)", 0.75, ("-",)),
+    Rule(
+        "code-of-door",
+        Category.OTHER_ID,
+        r"\bcode[ :#]{1,3}(?P<v>\d{3,8}) (?:for|to|at|on) (?:the )?(?:door|gate|garage|building|front|lobby|side)\b",
+        0.85,
+        ("code",),
+    ),
+    Rule(
+        "account",
+        Category.ACCOUNT,
+        r"\b(?:cc|card|visa|mastercard|amex|discover|acct|checking|savings|debit|credit)(?: card"
+        r"| account)? (?:ending|ends|last ?(?:4|four))"
+        r"(?: in| with| is|:)? ?(?P<v>\d{4})(?!\d)",
+        0.996,
+        ("ending", "ends", "last"),
+    ),
+    Rule(
+        "device-lot",
+        Category.DEVICE,
+        r"\blot[ :#]{1,3}(?P<v>(?=[a-z]{0,8}\d)(?=\d{0,8}[a-z])[a-z\d]{4,12})(?![\w%/]|\.\d)",
+        0.86,
+        ("lot",),
+        lambda m: sum(map(str.isdigit, m["v"])) >= 2,
+    ),
+    Rule(
+        "cell",
+        Category.LOCATION,
+        r"\b(?:cell|pod|housing|tier|bunk|locker|block) (?P<v>[a-z]{1,2}-?\d{1,3}(?:-\d{1,4})?"
+        r"|\d{1,2}-?[a-z]-?\d{1,4})(?![\w%/])",
+        0.76,
+        ("cell", "pod", "housing", "tier", "bunk", "locker", "block"),
+        lambda m: len(m["v"]) > 3,
+    ),
+    Rule(
+        "device-serial",
+        Category.DEVICE,
+        r"\b(?:lead|generator|pacer|pacemaker|icd|battery|loop recorder|stimulator|pump"
+        r"|port)[ :#]{1,3}(?P<v>[a-z]{2,4} \d{5,8}[a-z]?)(?![\w%/])",
+        0.88,
+    ),
+    Rule("specimen-colon", Category.OTHER_ID, r"(?<![\w.:])[a-z]{1,3}\d{2}:\d{3,7}(?![\w:])", 0.92, (":",)),
+    Rule(
+        "claim-number",
+        Category.OTHER_ID,
+        r"\b(?:claim|file|case"
+        r"|c-?file)[ :#]{1,3}(?:no\.? )?(?P<v>[a-z]{1,3}[- ]?\d{2,3}(?:[ \-]\d{2,4}){1,3})(?![\w/])",
+        0.996,
+        ("claim", "file", "case"),
+    ),
+    Rule(
+        "code-of-door",
+        Category.OTHER_ID,
+        r"\b(?:gate|door|access|pin|lock ?box|security|alarm|entry|buzzer|garage)(?: code| pin| no"
+        r"| #)?(?: is)?[ :#]{1,3}(?P<v>[#*]?\d{3,8}[#*]?)(?![\w%/]|\.\d)",
+        0.85,
+        ("code", "pin", "box", "buzzer", "gate", "door"),
+        lambda m: "code" in m[0] or "pin" in m[0] or "box" in m[0] or "buzzer" in m[0],
+    ),
+    Rule(
+        "paper-number",
+        Category.OTHER_ID,
+        r"\b(?:receipt|tow|ticket|citation|visitor pass|parking pass|permit|voucher|coupon|evidence(?: tag)?"
+        r"|property(?: tag)?|bag|seal|run|cad|event|dispatch|log|booking|census)"
+        r"(?: (?:no\.?|number|id|tag|receipt"
+        r"|slip))?[ :#]{1,3}(?P<v>(?=[a-z\-]{0,4}\d)[a-z\d][a-z\d\-]{3,14})(?![\w%/]|\.\d)",
+        0.82,
+        check=lambda m: sum(map(str.isdigit, m["v"])) >= 4,
     ),
 )

@@ -115,7 +115,8 @@ _APART: Final = re.compile(
     r"\d(?:[ \-]\d){4,19}(?!\w)|\d{3,5}\n\d{1,5}(?![\w/]|[ -]?(?:yo\b|y/o|years?|yrs?|[mf]\b)|[.:-]\d)"
 )
 _LETTERS_FIRST: Final = re.compile(
-    r"(?!and|for|the|was|at|of|on|per|to|by|is|as)[a-z]{1,3} (?:\d{4,10}|\d{2}\.\d{4,8}|[a-z]{1,2}\d{4,9})(?!\w)"
+    r"(?!and|for|the|was|at|of|on|per|to|by|is|as)[a-z]{1,3} (?:\d{4,10}(?: [a-z](?=[.,;)\n]|$))?|\d{2}\.\d{4,8}"
+    r"|[a-z]{1,2}\d{4,9})(?!\w)"
 )
 _DEPENDENT: Final = re.compile(r"(?<=\d{5}) \d{2}(?=[,;.)\n]|\s?$)")
 """The person code of a member of a family."""

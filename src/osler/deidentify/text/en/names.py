@@ -8,7 +8,7 @@ from typing import Final
 import pycrfsuite
 
 from osler.deidentify.text.en.crowd import is_crowded
-from osler.deidentify.text.en.features import Featurizer, case_of
+from osler.deidentify.text.en.features import REACH, Featurizer, case_of
 from osler.deidentify.text.en.lexicon import is_vocabulary
 from osler.deidentify.text.en.terms import terms
 from osler.deidentify.text.en.wordlists import load_lexicon
@@ -33,8 +33,35 @@ SUREST: Final = 0.945
 _NUMERALS: Final = frozenset({"II", "III", "IV", "VII", "VIII", "IX", "XII"})
 """Numerals, and no names unless they follow one; VI and XI are given names."""
 
+_LABELS: Final = frozenset(
+    """
+    yr yrs
+    addr adjuster adt aetna agree altima amex anesth anticoag attn bcbs bg biodex bluecard calif camry centene cigna
+    cin circ det dl dob echo emerg enroute funeral gomco gy handoff hicn humana hydrin ile impala ins lic loc malibu
+    mastercard mbi mbr medicaid medicare mrn msg mx nok npi nte oln oru osha pack panorex pati pcn pcp peridex
+    premera preop prior proband ptnt qb rcvd ref rxbin rxgrp rxpcn sentra silverado ssn statlock subaru subscr
+    supervisor tahoe therabands tsh txt unos veh vin visa wellpoint wo
+    """.split()  # noqa: SIM905
+)
+"""Labels of forms and makes, in lower case, and no names though they are written as names are."""
+
+_STATES: Final = frozenset(
+    """
+    AK AZ AR CT DC FL GA HI IA ID IL KS KY MD MN MS MT NC ND NE NH NJ NM NV NY OH OK OR RI SC SD TN TX UT VA VT WA WI WV
+    WY
+    """.split()  # noqa: SIM905
+)
+"""States as they are abbreviated that are nobody's name in capitals."""
+
+_CREDENTIALS: Final = frozenset({"RN", "MD", "DO", "NP", "PA", "LPN", "CNA", "PT", "OT", "RRT"})
+
+_WEEKDAYS: Final = frozenset({"mon", "tue", "wed", "th", "thu", "fri", "sat", "sun"})
+
 _SPELLINGS: Final = 50_000
 """Spellings that a featurizer remembers before it starts afresh."""
+
+_WINDOWS: Final = 5_000
+"""Windows that the model remembers before it starts afresh."""
 
 
 class NameModel:
@@ -45,6 +72,7 @@ class NameModel:
         self._tagger = pycrfsuite.Tagger()
         self._lock = Lock()
         self._featurizer = Featurizer(self._lexicon)
+        self._windows: dict[tuple[str, str, int, int, bool], list[float]] = {}
         with as_file(files("osler.deidentify.text.en.weights").joinpath("names.crfsuite")) as path:
             self._tagger.open(str(path))
 
@@ -52,6 +80,7 @@ class NameModel:
         """Return runs of tokens that are probably part of a name."""
         found = self._found(document)
         _join(document.tokens, found)
+        _with_initials(document.tokens, found)
         for run in _runs(document, found):
             yield from _span(document, run[0], run[-1], min(SUREST, *(found[i] for i in run)))
 
@@ -63,17 +92,43 @@ class NameModel:
         found: dict[int, float] = {}
         case = case_of(text)
         for start, end in self._featurizer.windows(tokens):
-            rows = self._featurizer.features(text, tokens, start, end, case)
-            for i, probability in enumerate(self._probabilities(rows), start):
+            for i, probability in enumerate(self._window(text, tokens, (start, end), case), start):
                 if probability < THRESHOLD or probability < self._threshold(tokens, i):
                     continue
-                if tokens[i].text not in _NUMERALS or i - 1 in found:
+                if not self._is_no_name(tokens, i) and (tokens[i].text not in _NUMERALS or i - 1 in found):
                     found[i] = probability
         for first, last in terms(tokens) if found else ():
             if not self._featurizer.is_called(tokens, first):
                 for i in range(first, last):
                     found.pop(i, None)
         return found
+
+    def _window(self, text: str, tokens: Sequence[Token], window: tuple[int, int], case: str) -> Sequence[float]:
+        """Return for each token of a window how probable it is that it is part of a name.
+
+        A window is worked out once: headers, rows and signatures stand in many notes.
+        """
+        start, end = window
+        first, last = max(0, start - REACH), min(len(tokens), end + REACH)
+        seen = (text[tokens[first].start : tokens[last - 1].end], case, start - first, last - end, last == len(tokens))
+        found = self._windows.get(seen)
+        if found is None:
+            if len(self._windows) >= _WINDOWS:
+                self._windows = {}
+            rows = self._featurizer.features(text, tokens, start, end, case)
+            found = self._windows[seen] = self._probabilities(rows)
+        return found
+
+    @staticmethod
+    def _is_no_name(tokens: Sequence[Token], i: int) -> bool:
+        word = tokens[i].text.lower()
+        if len(word) == 1 and i > 0 and tokens[i - 1].text == "|":
+            return True
+        if tokens[i].text == "a":
+            return True
+        if tokens[i].text in _STATES:
+            return i + 1 == len(tokens) or tokens[i + 1].text not in _CREDENTIALS
+        return word in _LABELS or (word in _WEEKDAYS and i > 0 and tokens[i - 1].text == "/")
 
     def _threshold(self, tokens: Sequence[Token], i: int) -> float:
         if len(tokens[i].text) == 1:
@@ -105,7 +160,37 @@ def _join(tokens: Sequence[Token], found: dict[int, float]) -> None:
                 found[hyphen] = found[other] = found[i]
 
 
+def _with_initials(tokens: Sequence[Token], found: dict[int, float]) -> None:
+    """Add the initial at the edge of a name: "P Raghunathan" after a stop, "KOWALCZYK, B" before one, "m.santos"."""
+    for i in tuple(found):
+        if len(tokens[i].text) < 3:
+            continue
+        for letter, beyond in ((i - 1, i - 2), (i - 2, i - 3)):
+            dotted = letter == i - 2 and letter >= 0 and tokens[i - 1].text == "."
+            if letter < 0 or letter in found or not (dotted or letter == i - 1) or len(tokens[letter].text) != 1:
+                continue
+            glued = dotted and tokens[i].start - tokens[letter].start == 2
+            stands = beyond < 0 or not tokens[beyond].text[0].isalnum() or tokens[beyond].text in _LEADS
+            if (glued and tokens[letter].text.isalpha()) or (tokens[letter].text in _INITIALS and stands):
+                found.update(dict.fromkeys(range(letter, i), found[i]))
+        if i + 2 < len(tokens) and tokens[i + 1].text == "," and tokens[i + 2].text in _INITIALS and i + 2 not in found:
+            after = tokens[i + 3] if i + 3 < len(tokens) else None
+            if after is not None and after.text == "." and i + 4 < len(tokens) and tokens[i + 4].start == after.end:
+                continue  # "Barrera, M.D."
+            if after is None or after.text in _AFTER_INITIAL or (after.text.isdigit() and len(after.text) > 3):
+                found[i + 1] = found[i + 2] = found[i]
+
+
+_INITIALS: Final = frozenset("BCDEFGHJKLMNOPQRSTUVWXYZ")
+_LEADS: Final = frozenset({"by", "cc", "with", "from", "Dr", "to", "and", "per", "RN", "MD"})
+_AFTER_INITIAL: Final = frozenset(
+    {'"', ")", "\u201d", ".", ";", "BED", "RM", "ROOM", "Bed", "Rm", "bed", "|", "/", "("}
+)
+
+
 def _may_be_half(word: str) -> bool:
+    if word.lower() in _LABELS:
+        return False
     return len(word) > 1 and word.isalpha() and (word[0].isupper() or not is_vocabulary(word))
 
 

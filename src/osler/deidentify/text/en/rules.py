@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from osler.deidentify.text.en.labels import IS, SAID, digits
+from osler.deidentify.text.en.lexicon import is_vocabulary
 from osler.deidentify.text.rule import Rule
 from osler.deidentify.text.spans import Category
 
@@ -53,7 +54,12 @@ def _is_ssn(match: re.Match[str]) -> bool:
     return "-" in match[0] or (area not in {"000", "666"} and area[0] != "9")
 
 
+_CODED: Final = re.compile(r"(?:snomed(?: ct)?|loinc|cpt|rxnorm|rxcui|icd|ndc|pmid|hcpcs|cvx|omim|nct)[ :#]{1,3}$")
+
+
 def _is_long_number(match: re.Match[str]) -> bool:
+    if _CODED.search(match.string, max(0, match.start("v") - 14), match.start("v")):
+        return False
     return not match["v"].endswith("0000") and not _UNIT.match(match.string, match.end())
 
 
@@ -86,14 +92,32 @@ RULES: Final = (
     Rule(
         "ssn-last-four",
         Category.SSN,
-        r"\b(?:last ?(?:4|four)|l4)(?: digits?| numbers?)?(?: of| on)?(?: (?:her|his|their|the|my|pt'?s?))?"
+        r"\b(?:last ?(?:4|four)|l4)(?: digits?| numbers?)?(?: of| on)?(?: (?:her|his|their|the|my|child|spouse|wife"
+        r"|husband|mother|father|patient|son|daughter|insured|subscriber|pt'?s?))?"
         r"(?: (?:ssn?|social(?: security)?)#?)?(?: is| are| were| number| no"
-        r"| as)?[ :#=\-]{1,3}(?P<v>\d{4})(?![\w/]|[.:]\d)",
+        r"| as)?[ :#=\-]{1,3}(?P<v>[a-z]?\d{4})(?![\w/]|[.:]\d)",
         0.93,
         ("last", "l4"),
     ),
     Rule("ssn", Category.SSN, r"(?<![\d.\-])\d{3}-\d{2}-\d{4}(?![\d]|-\d)", 0.95, ("-",)),
     Rule("ssn-labelled", Category.SSN, r"ssn(?:[:#= ]{0,3})(?P<v>\d{3}[- ]?\d{2}[- ]?\d{4})(?!\d)", 0.99, ("ssn",)),
+    Rule(
+        "ssn-labelled",
+        Category.SSN,
+        r"\b(?:ssn|social(?: security)?(?: (?:no|number))?|ss#)(?: is| on file|:"
+        r"|#)?[: ]{1,3}(?P<v>\d{3} ?[/.] ?\d{2} ?[/.] ?\d{4})(?!\d)",
+        0.99,
+        ("ss", "social"),
+    ),
+    Rule(
+        "ssn-near",
+        Category.SSN,
+        r"\b(?:ssn|social security|soc sec)\b[^\n]{0,80}?(?<![\w.\-])(?P<v>\d{3,5}[ \-]\d{4,6}"
+        r"|\d{3}[ \-]\d{6})(?![\w\-/]|\.\d)",
+        0.93,
+        ("ssn", "soc"),
+        lambda m: len(digits(m)) == 9,
+    ),
     Rule(
         "ssn-spoken",
         Category.SSN,
@@ -105,7 +129,8 @@ RULES: Final = (
     Rule(
         "mbi",
         Category.HEALTH_PLAN,
-        r"\b[1-9][ac-hj-km-np-rt-y][ac-hj-km-np-rt-y0-9]\d-?[ac-hj-km-np-rt-y][ac-hj-km-np-rt-y0-9]\d-?[ac-hj-km-np-rt-y]{2}\d{2}\b",
+        r"\b[1-9][ac-hj-km-np-rt-y][ac-hj-km-np-rt-y0-9]\d[- ]?[ac-hj-km-np-rt-y][ac-hj-km-np-rt-y0-9]\d[- ]?"
+        r"[ac-hj-km-np-rt-y]{2}\d{2}\b",
         0.95,
     ),
     Rule(
@@ -189,6 +214,7 @@ RULES: Final = (
         r"\b(?:pcn[ :#]{1,3}(?P<v>(?!is\b)[a-z\d]{2,12})|bin[ :#]{1,3}\d{6})(?!\w)",
         0.85,
         ("pcn", "bin"),
+        lambda m: m["v"] is None or any(map(str.isdigit, m["v"])) or not is_vocabulary(m["v"]),
         digits=False,
     ),
     Rule("uuid", Category.OTHER_ID, r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", 0.95, ("-",)),
@@ -222,7 +248,10 @@ RULES: Final = (
         r"(?<![\w.\-/])(?:\d{2,6}-){1,3}\d{3,8}(?![\w]|[-/]\d)",
         0.7,
         ("-",),
-        lambda m: len(digits(m)) >= 7 and not re.fullmatch(r"(?:(?:19|20)\d\d-?){2}", m[0]),
+        lambda m: (
+            len(digits(m)) >= 7
+            and not re.fullmatch(r"(?:(?:19|20)\d\d-?){2}|(?:[01]\d|2[0-4])[0-5]\d-(?:[01]\d|2[0-4])[0-5]\d", m[0])
+        ),
     ),
     Rule(
         "mrn-of-name",

@@ -65,6 +65,12 @@ _NO_PLACE: Final = frozenset(
         "last",
         "erb",
         "erb's",
+        "lusb",
+        "rusb",
+        "llsb",
+        "rlsb",
+        "lsb",
+        "rsb",
         "mcburney",
         "mcburney's",
         "gerdy",
@@ -188,10 +194,10 @@ RULES: Final = (
     Rule(
         "facility-lower",
         Category.LOCATION,
-        r"\b(?:at|from|to) (?P<v>(?:mount|mt|saint|st)\.? [a-z]{3,15}(?:'s)?|[a-z]{4,15}(?: [a-z]{4,15})?)"
-        r" (?:emergency|hospital|general|memorial|medical center|urgent care)\b",
+        r"(?<!\w)(?:at|from|to|@) (?P<v>(?:mount|mt|saint|st)\.? [a-z]{3,15}(?:'s)?|[a-z]{4,15}(?: [a-z]{4,15})?)"
+        r" (?:emergency|hospital|general|memorial|medical center|urgent care|er|ed)\b",
         0.8,
-        ("emergency", "hospital", "general", "memorial", "medical center", "urgent care"),
+        ("emergency", "hospital", "general", "memorial", "medical center", "urgent care", " er", " ed"),
         _is_lower_name,
         digits=False,
     ),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from osler.deidentify.text.engine import Document
@@ -107,7 +108,7 @@ _SEGMENTS: Final[dict[str, dict[int, Category]]] = {
         16: _N,
         19: _L,
     },
-    "msh": {4: _L, 6: _L, 7: _D},
+    "msh": {3: _L, 5: _L, 6: _D, 9: Category.OTHER_ID},
     "evn": {2: _D, 5: _N, 6: _D},
     "pd1": {3: _L, 4: _N},
     "in2": {1: Category.SSN, 2: Category.SSN, 6: Category.HEALTH_PLAN, 8: Category.HEALTH_PLAN},
@@ -158,6 +159,7 @@ def _columns(lower: str) -> Iterator[Span]:
                 yield Span(start, end, kind, 0.94, "column")
 
 
+@lru_cache(maxsize=256)
 def _header(line: str) -> tuple[re.Pattern[str], list[Category | None]] | None:
     for gap in _GAPS:
         cells = [line[start:end].strip("\"'*# :") for start, end in _cells(gap, line, 0, len(line))]

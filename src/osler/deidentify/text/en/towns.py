@@ -37,17 +37,17 @@ _EPONYM: Final = re.compile(
     r"(?:'s)?[- ](?:[\w-]{2,20} ){0,2}(?:criteria|classifications?|scores?|scales?|stag(?:e"
     r"|ing)|definitions?|rules?|virus|fever|disease|syndrome|chromosome|"
     r"mutation|index|grad(?:e|ing)|protocol|guidelines?|brace|prep(?:aration)?|questionnaire|sump|ii|iii"
-    r"|inventory|test|stool|encephalitis|flu|"
+    r"|inventory|test|stool|sci(?:entific)?|enceph(?:alitis)?|flu|"
     r"consensus|regimen|system|tube|drain|catheter|method|procedure|trial|study|cohort"
     r"|heart study|equation|declaration|assessment|association|knee|hip|cuff|sign)\b",
     re.IGNORECASE,
 )
 _SCORED: Final = re.compile(
-    r" (?:[IVX]{1,4}[A-Ca-c]?\b|C\d|A\dL\d|\d{1,2}(?=[.,;]|$)|neg\b|pos\b|wnl|Naming|moderate|mild|severe)"
+    r" (?:[IVX]{1,4}[A-Ca-c]?\b|[A-D]\d|A\dL\d|\d{1,2}(?=[.,;]|$)|neg\b|pos\b|wnl|Naming|moderate|mild|severe|ok\b)"
 )
 _SITE: Final = re.compile(
     r" (?:downtown |medical |general |main |pediatric )?(?:clinics?|office|facility|hospital"
-    r"|hosp|campus|branch|location|er|ed|urgent care)\b",
+    r"|hosp|campus|branch|location|er|ed|urgent care|health(?! (?:dep|plan|ins|screen|care)))\b",
     re.IGNORECASE,
 )
 _SHORT: Final = re.compile(
@@ -61,9 +61,15 @@ def _plain(name: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(c))
 
 
-_TERMS: Final = frozenset({"banff", "baveno", "kasai", "kawasaki", "kennedy", "lugano", "prague"})
+_TERMS: Final = frozenset({"banff", "baveno", "kasai", "kawasaki", "kennedy", "lugano", "norwalk", "prague"})
 """Towns that a note names for a disease, a score or a procedure, unless the words before say that they are towns."""
 
+_OTHERWISE: Final = frozenset(
+    {"home", "english", "french", "german", "polish", "spanish", "russian", "italian", "mandarin"}
+)
+"""Towns whose names a note rather writes for another thing: a language, the patient's home."""
+
+_EDGES: Final = ".'-"
 _ABBREVIATION: Final = re.compile(r"[a-z][A-Z]{2}")
 
 
@@ -74,6 +80,7 @@ class Towns:
         packed = files("osler.deidentify.text.en.data").joinpath("places.txt.xz").read_bytes()
         entries = (line.split("\t") for line in lzma.decompress(packed).decode().splitlines())
         self._codes = {entry[0]: entry[1] for entry in entries}
+        self._firsts = frozenset(name.split(" ")[0].rstrip(_EDGES) for name in self._codes)
         self._lexicon = load_lexicon()
 
     def spans(self, document: Document) -> Iterator[Span]:
@@ -111,6 +118,9 @@ class Towns:
         words = list(re.finditer(r"[^ \t]+", match[0]))
         first = 0
         while first < len(words):
+            if not self._may_begin(words[first][0]):
+                first += 1
+                continue
             for last in range(len(words), first, -1):
                 start = match.start() + words[first].start()
                 end = match.start() + words[last - 1].end()
@@ -121,6 +131,11 @@ class Towns:
                     first = last - 1
                     break
             first += 1
+
+    def _may_begin(self, word: str) -> bool:
+        """Tell whether a place begins with a word, so that the words after it need be tried."""
+        bare = (word.lower() if word.isascii() else _plain(word)).rstrip(_EDGES)
+        return bare in self._firsts or bare.removesuffix("'s") in self._firsts
 
     @staticmethod
     def _with_site(text: str, start: int, end: int) -> Span:
@@ -134,7 +149,7 @@ class Towns:
 
     def _is_place(self, text: str, start: int, name: str) -> bool:
         code = self._codes.get(name.lower() if name.isascii() else _plain(name))
-        if code is None:
+        if code is None or name.lower() in _OTHERWISE:
             return False
         end = start + len(name)
         if (

@@ -32,3 +32,10 @@ def _parts(code: str) -> tuple[str, ...]:
         else:
             parts.append(character)
     return tuple(parts)
+
+
+@cache
+def countries() -> frozenset[str]:
+    """Return the names of countries and continents in lower case; they may stay."""
+    text = files("osler.deidentify.text.en.data").joinpath("countries.txt").read_text(encoding="utf-8")
+    return frozenset(text.split("\n"))
