@@ -21,6 +21,8 @@ from osler.deidentify.dicom.describing import describe
 from osler.deidentify.dicom.options import Option
 from osler.deidentify.text import en
 from osler.ehr_settings import EHR_KEYS, EHR_NEEDS
+from osler.metrics import METRICS
+from osler.tracing import ATTRIBUTES
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -36,7 +38,8 @@ master key (32 bytes, base64) in place of `keys/master.key`.
 DESTINATIONS_TEXT = """\
 Each `[[destination]]` table says where results go. `when` is `always` or `critical`: a PACS gets every result unless
 it says `critical`, a pager or a mail box only critical ones unless it says `always`. A webhook or mail box that says
-`privacy` gets no results, but the alarms for the privacy officer: who broke the glass.
+`privacy` gets no results, but the alarms for the privacy officer: who broke the glass. One that says `operations` gets
+those for the people who run the hub: [drift](../how-to/watch-it.md).
 """
 
 EHRS_TEXT = """\
@@ -50,6 +53,23 @@ on standard output and nothing else there; progress and logs go to standard erro
 
 ERRORS_TEXT = """\
 Every refusal is one of these, translated once at the edge where the sender is. No message quotes a value from the data.
+"""
+
+METRICS_TEXT = """\
+What `GET /metrics` shows to Prometheus. A counter is shown with `_total` at the end of its name, a histogram as
+`_bucket`, `_sum` and `_count`. Counters and histograms are of one process; gauges of what stands in the ledger are the
+same in every process of a hub, so take their `max` or `min` and not their sum.
+
+Labels are names of steps, models, destinations, routes, states, classes of errors: never an identity, a pseudonym or a
+UID. No label takes more than a hundred values; what comes after them is counted as `other`.
+[Watch it](../how-to/watch-it.md) says what to look at, and has the dashboard and the alert rules.
+"""
+
+SPANS_TEXT = """\
+With `otel.endpoint` each revision of a study is one trace, whatever processes it goes through: `ingest` (of each
+instance; the first is the one that the others are under), `deidentify`, `queue`, `infer`, `record`, `publish` (of each
+attempt). The trace id is made from the random id of the study's row; it travels with the job. A span of an attempt that
+failed has the class of the error as `error.type`. What a span may say besides is
 """
 
 TEXT_RULES_TEXT = """\
@@ -269,7 +289,20 @@ def tree(error: type[errors.OslerError], depth: int) -> Iterator[tuple[int, type
             yield from tree(child, depth + 1)
 
 
+def metrics() -> str:
+    """Render the metrics, and what traces say."""
+    rows = [[f"`{m.name}`", m.kind, code(m.labels) if m.labels else "", m.help] for m in METRICS]
+    return page(
+        "Metrics and traces",
+        METRICS_TEXT,
+        table(["metric", "kind", "labels", "what it is"], rows),
+        "## Traces\n",
+        SPANS_TEXT.rstrip() + " " + code(sorted(f"osler.{name}" for name in ATTRIBUTES)) + ".\n",
+    )
+
+
 PAGES = {
+    "metrics.md": metrics,
     "settings.md": settings,
     "commands.md": commands,
     "errors.md": error_tree,

@@ -3,11 +3,8 @@
 import itertools
 import os
 import shutil
-import signal
 import socket
-import subprocess
-import tempfile
-import time
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +17,7 @@ if TYPE_CHECKING:
     from osler.audit import AuditLog
     from osler.storage import Database
     from osler.vault import KeyRing, Vault
+    from s3_peer import S3Server
 
 # A loaded machine is no fault of the code: no example fails for its time.
 settings.register_profile("osler", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,10 +26,18 @@ settings.load_profile("osler")
 REQUIRE_PEERS = os.environ.get("OSLER_REQUIRE_PEERS") == "1"
 
 
+_PROGRAMS = (
+    "/usr/sbin",
+    "/usr/lib/postgresql/15/bin",
+    str(Path(sys.executable).parent),
+    str(Path(__file__).parent / "peers" / "mlserver" / "bin"),
+)
+
+
 def find_program(*names: str) -> str | None:
     """Return the path of the first of the programs that this machine has."""
     for name in names:
-        path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/lib/postgresql/15/bin")
+        path = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *_PROGRAMS)))
         if path:
             return path
     return None
@@ -76,6 +82,18 @@ def need_peer() -> Callable[[str], Path]:
     return _need_peer
 
 
+@pytest.fixture(scope="session")
+def s3_server(need: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Iterator["S3Server"]:
+    """Start an S3 server of our own."""
+    from s3_peer import S3Server, low_ports
+
+    server = S3Server(need("weed"), tmp_path_factory.mktemp("s3"), low_ports(4))
+    try:
+        yield server.start()
+    finally:
+        server.kill()
+
+
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """Return a function that finds a free TCP port on loopback."""
@@ -91,39 +109,13 @@ def free_port() -> Callable[[], int]:
 @pytest.fixture(scope="session")
 def postgresql_server(need: Callable[..., str]) -> Iterator[str]:
     """Start a PostgreSQL of our own on a Unix socket; return its base URL, ``postgresql://osler@/{database}?host=...``."""
-    psycopg = pytest.importorskip("psycopg")
-    initdb, postgres = need("initdb"), need("postgres")
-    # Not under pytest's folder, which is for its user alone: PostgreSQL refuses to run as root.
-    folder = Path(tempfile.mkdtemp(prefix="osler-postgresql-"))
-    as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-    if as_user:
-        shutil.chown(folder, user="postgres")
-    subprocess.run(
-        [*as_user, initdb, "-D", folder / "db", "-U", "osler", "-A", "trust", "-E", "UTF8", "--no-sync"],
-        check=True,
-        capture_output=True,
-    )
-    log = folder / "postgresql.log"
-    with log.open("wb") as stderr:
-        server = subprocess.Popen(
-            [*as_user, postgres, "-D", folder / "db", "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-        )
+    from postgresql_peer import PostgresqlServer
+
+    server = PostgresqlServer(need("initdb"), need("postgres"))
     try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                psycopg.connect(f"postgresql://osler@/postgres?host={folder}").close()
-                break
-            except psycopg.OperationalError:
-                if server.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"PostgreSQL did not start: {log.read_text(errors='replace')}")
-        yield f"postgresql://osler@/{{database}}?host={folder}"
+        yield server.start().url("{database}")
     finally:
-        server.send_signal(signal.SIGINT)  # fast shutdown: clients that are left do not hold it up
-        server.wait(20)
-        shutil.rmtree(folder, ignore_errors=True)
+        server.remove()
 
 
 @pytest.fixture(scope="session")
@@ -144,6 +136,22 @@ def new_postgresql(postgresql_server: str) -> Callable[[], str]:
     model.close()
     numbers = itertools.count()
     return lambda: create(f"test{next(numbers)}", "ledger")
+
+
+@pytest.fixture(scope="session")
+def new_empty_postgresql(postgresql_server: str) -> Callable[[], str]:
+    """Return a function that makes a PostgreSQL database with nothing in it and returns its URL."""
+    import psycopg
+
+    numbers = itertools.count()
+
+    def create() -> str:
+        name = f"empty{next(numbers)}"
+        with psycopg.connect(postgresql_server.format(database="postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return postgresql_server.format(database=name)
+
+    return create
 
 
 @pytest.fixture(scope="session")

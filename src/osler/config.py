@@ -47,8 +47,9 @@ class Destination:
         For webhook.
     secret : str
         HMAC-SHA-256 key of the webhook's signature.
-    when : {"always", "critical", "privacy"}
-        Which results go there; for ``privacy`` none, but alarms for the privacy officer (webhook, smtp).
+    when : {"always", "critical", "privacy", "operations"}
+        Which results go there; for ``privacy`` none, but alarms for the privacy officer (webhook, smtp), and for
+        ``operations`` those for who runs the hub.
         Alerts (webhook, smtp) are for critical findings unless ``always`` is asked for.
     sender, recipients : str, tuple of str
         For smtp.
@@ -64,7 +65,7 @@ class Destination:
     ae_title: str = ""
     url: str = ""
     secret: str = field(default="", repr=False)
-    when: Literal["always", "critical", "privacy"] = "always"
+    when: Literal["always", "critical", "privacy", "operations"] = "always"
     sender: str = ""
     recipients: tuple[str, ...] = ()
     application: str = ""
@@ -99,6 +100,7 @@ class Config:
     destinations: tuple[Destination, ...] = ()
     privacy_destinations: tuple[Destination, ...] = ()
     ehrs: tuple[Ehr, ...] = ()
+    operations_destinations: tuple[Destination, ...] = ()
 
     def text(self, name: str) -> str:
         """Return a setting of type string."""
@@ -172,9 +174,9 @@ def load(
         values[name] = _checked(_BY_NAME[name], value, "command line")
         origins[name] = "command line"
     _check_meaning(values, origins, destinations)
-    results = tuple(d for d in destinations if d.when != "privacy")
-    others = tuple(d for d in destinations if d not in results)
-    return Config(data_dir.absolute(), values, origins, results, others, ehrs)
+    privacy, operations = (tuple(d for d in destinations if d.when == when) for when in _OFFICES)
+    results = tuple(d for d in destinations if d.when not in _OFFICES)
+    return Config(data_dir.absolute(), values, origins, results, privacy, ehrs, operations)
 
 
 def split_address(address: str, where: str = "") -> tuple[str, int]:
@@ -194,6 +196,7 @@ def split_address(address: str, where: str = "") -> tuple[str, int]:
 
 _BY_NAME: Final[Mapping[str, Setting]] = {s.name: s for s in SETTINGS}
 _TELLING: Final = ("webhook", "smtp")
+_OFFICES: Final = ("privacy", "operations")
 _RESERVED_VARIABLES: Final = frozenset({"OSLER_DATA_DIR", "OSLER_CONFIG", "OSLER_MASTER_KEY", "OSLER_REQUIRE_PEERS"})
 
 
@@ -266,8 +269,8 @@ def _read_destination(table: Mapping[str, Any], path: Path, lines: list[str], st
     for key in ("name", *DESTINATION_NEEDS[kind]):
         if not table.get(key):
             raise ConfigError(f"{where}: a destination of kind {kind!r} needs {key!r}")
-    if table.get("when", "always") not in ("always", "critical", *(("privacy",) if kind in _TELLING else ())):
-        raise ConfigError(f"{where}: when must be always or critical, or privacy for a webhook or smtp")
+    if table.get("when", "always") not in ("always", "critical", *(_OFFICES if kind in _TELLING else ())):
+        raise ConfigError(f"{where}: when must be always or critical, or privacy or operations for a webhook or smtp")
     _check_receiver(kind, table, f"{path}:{_line_of(lines, 'url' if kind == 'webhook' else 'address', start)}")
     default_when = "critical" if kind in ALERTING else "always"
     return Destination(**{"when": default_when, **table, "recipients": tuple(table.get("recipients", ()))})
@@ -339,6 +342,10 @@ def _check_meaning(
     if not 1 <= len(str(values["dimse.ae_title"]).strip()) <= 16:
         raise wrong("dimse.ae_title", "must have 1 to 16 characters")
     _check_tls(values, wrong)
+    if not 0 <= float(values["models.canary_percent"]) <= 100:  # type: ignore[arg-type]
+        raise wrong("models.canary_percent", "must be from 0 to 100")
+    if float(values["registry.look_s"]) <= 0:  # type: ignore[arg-type]
+        raise wrong("registry.look_s", "must be more than 0")
     for destination in destinations:
         host = urlsplit(destination.url).hostname or destination.address.rpartition(":")[0]
         if destination.kind in ALERTING and host not in values["alert.allowed_hosts"]:  # type: ignore[operator]

@@ -27,6 +27,7 @@
     ├── DeliveryRefused            the receiver answered no: a person must look
     ├── PluginError                fail the job, keep the worker
     │   ├── ContractViolation
+    │   │   └── ReplyRefused
     │   └── PluginTimeout
     └── IntegrityError             stop the process, page somebody
 
@@ -225,6 +226,10 @@ class StorageFull(Transient):
     issue_code = "no-store"
 
 
+class Overloaded(Transient):
+    """More waits than the settings allow; what is not urgent is to be sent again later."""
+
+
 class DeliveryRefused(OslerError):
     """A destination understood the result and refused it; retrying will not help."""
 
@@ -238,6 +243,10 @@ class PluginError(OslerError):
 
 class ContractViolation(PluginError):
     """A plugin returned what its contract does not allow (NaN, a missing output, an unknown case)."""
+
+
+class ReplyRefused(ContractViolation):
+    """Somebody answered for what was not asked: under another id, pseudonym, model or form. It is an alarm."""
 
 
 class PluginTimeout(PluginError):

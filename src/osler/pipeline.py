@@ -12,7 +12,7 @@ begun again by whoever asks next; every effect is idempotent.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
@@ -22,22 +22,30 @@ from osler.audit import HUB, AuditRecord
 from osler.config import Config
 from osler.deidentify.pseudonyms import VaultPseudonyms
 from osler.deidentify.study import Held, Made, checked_options, deidentified_study, deidentify_instances
-from osler.domain.events import Deidentified, Job, Received, Recorded
-from osler.domain.findings import CaseResult, Inference
+from osler.domain.events import Deidentified, Job, Received
+from osler.domain.findings import Inference
 from osler.domain.identifiers import Identity, PseudonymKind
-from osler.domain.states import AgeBand, Priority
-from osler.errors import IntegrityError, StorageBusy, Transient
-from osler.metrics import Metrics
+from osler.domain.inference_json import loads
+from osler.domain.states import URGENT, AgeBand, Priority
+from osler.errors import ContractViolation, InputRejected, IntegrityError, PluginError, StorageBusy, Transient
+from osler.infer.contract import check_handed_in
+from osler.metrics import Metrics, timed
+from osler.monitor.flow import FlowWatch
+from osler.plugins import Card
 from osler.publish.delivery import Publisher
 from osler.record import save
+from osler.record.heatmaps import with_heatmaps
+from osler.registry.lineup import Lineup
 from osler.standards.dicom import patient_identity
-from osler.storage import studies
+from osler.storage import edge_outbox, handed_in, spokes, studies
+from osler.storage.model_roles import set_role
 from osler.storage.orders import orders_for
 from osler.storage.tables import study as study_table
 from osler.stores import Stores
+from osler.tracing import Tracer, trace_of
 
 _CLAIM_S = 60.0
-_STAT = frozenset({"STAT", "HIGH", "EMERGENCY", "ASAP"})
+_TAKEN_IN = 64
 
 log = structlog.get_logger(__name__)
 
@@ -55,12 +63,14 @@ class Runtime:
         Seconds since the epoch, UTC.
     wake : callable
         Told the name of the step that has new work, so that it need not wait for its next look.
+    tracer : Tracer
     """
 
     owner: str
     metrics: Metrics
     clock: Callable[[], float] = time.time
     wake: Callable[[str], None] = lambda step: None
+    tracer: Tracer = field(default_factory=Tracer)
 
 
 class Pipeline:
@@ -71,7 +81,8 @@ class Pipeline:
     stores : Stores
     config : Config
     models : sequence of str
-        ``name@version`` of each model that reads every study.
+        ``name@version`` of each model that reads every study; ``lineup``, which may change at any time, has them, and
+        ``cards`` their cards.
     publisher : Publisher
     runtime : Runtime
     """
@@ -88,13 +99,17 @@ class Pipeline:
         self.stores = stores
         self.config = config
         self.options = checked_options(config.items("deidentify.options"))
-        self.models = tuple(models)
+        self.lineup = Lineup(tuple(models))
+        self.cards: Mapping[str, Card] = {}
         self.publisher = publisher
         self.owner, self.metrics = runtime.owner, runtime.metrics
         self.clock, self.wake = runtime.clock, runtime.wake
+        self.watch = FlowWatch(runtime.metrics, runtime.tracer, stores.database)
+        publisher.on_tried = self.watch.published
 
     # ------------------------------------------------------------------------------------------- 1 ingest
 
+    @timed("ingest")
     def accept(self, received: Received) -> None:
         """File one instance. When this returns, it is on disk and in the ledger.
 
@@ -117,7 +132,7 @@ class Pipeline:
             sop_class_uid=identity.sop_class_uid,
             transfer_syntax_uid=identity.transfer_syntax_uid,
             source=received.source,
-            priority=Priority.HIGH if identity.priority in _STAT else Priority.MEDIUM,
+            priority=Priority.HIGH if identity.priority in URGENT else Priority.MEDIUM,
             received_at=received.received_at,
         )
 
@@ -141,7 +156,7 @@ class Pipeline:
             staged.settle()
         finally:
             filed = committed.result()
-        self.metrics.received(filed.outcome.value, len(received.content))
+        self.watch.ingested(filed, len(received.content), received.received_at)
         self.wake("complete")
 
     # ----------------------------------------------------------------------------------------- 2 complete
@@ -171,14 +186,13 @@ class Pipeline:
         )
         if claim is None:
             return False
-        started = time.perf_counter()
         try:
-            safe = self._deidentify(claim)
+            with self.watch.deidentifying(claim):
+                safe = self._deidentify(claim)
         except Transient:
             until = self.clock() + min(600.0, 2.0**claim.attempts)
             database.write(lambda c: studies.postpone(c, claim.study_id, until=until))
             raise
-        self.metrics.step("deidentify", time.perf_counter() - started)
         if safe is not None:
             self.wake("infer")
         return True
@@ -226,6 +240,7 @@ class Pipeline:
                 revision=claim.revision,
                 age_bands=bands,
                 priority=claim.priority,
+                trace=trace_of(claim.study_id, claim.revision),
             )
         self.metrics.deidentified(len(made), len(held))
         current = studies.close_revision(connection, claim, safe, patient=patient, accession=accession)
@@ -235,10 +250,33 @@ class Pipeline:
             connection, "study-deidentified", f"{safe.study_instance_uid}", patient=patient, revision=claim.revision,
             instances=len(made), quarantined=len(held),
         )  # fmt: skip
-        for model in self.models:
-            if self.stores.queue.put(connection, safe, model):
-                self._audit(connection, "job-queued", safe.study_instance_uid, patient=patient, model=model)
+        self.queue_for_models(connection, safe, patient=patient)
+        if self.config.text("edge.hub"):
+            edge_outbox.enqueue(connection, safe, now=self.clock())
         return safe
+
+    def queue_for_models(
+        self, connection: Connection, safe: Deidentified, *, patient: str | None = None, site: str = "here"
+    ) -> None:
+        """Queue a study for each model that reads it, within the caller's transaction.
+
+        Parameters
+        ----------
+        connection : Connection
+        safe : Deidentified
+        patient : str, optional
+            Pseudonym; None for a study of a spoke, whose patients only its own vault knows.
+        site : str
+            Of a spoke's study the spoke.
+        """
+        whose = spokes.whose(connection, safe.study_instance_uid)
+        for model, role in self.lineup.readers(safe.study_instance_uid):
+            if self.stores.queue.put(connection, safe, model, site=whose):
+                set_role(connection, safe, model, role)
+                self._audit(
+                    connection, "job-queued", safe.study_instance_uid, patient=patient, model=model, role=role.value,
+                    site=site,
+                )  # fmt: skip
 
     # ------------------------------------------------------------------------------------- 4 infer, 5 record
 
@@ -255,39 +293,75 @@ class Pipeline:
         """
         if inference.study_instance_uid != job.study.study_instance_uid:
             raise IntegrityError("an inference names another study than its job")
-        inference = replace(inference, results=tuple(self._keep_heatmap(r, heatmaps) for r in inference.results))
-
-        def write(connection: Connection) -> Recorded | None:
-            if not self.stores.queue.complete(connection, job):
-                return None
-            recorded = save(connection, job, inference, config=self.config, now=self.clock())
-            patient = connection.execute(
-                select(study_table.c.patient).where(study_table.c.study_uid == inference.study_instance_uid)
-            ).scalar_one()
-            self._audit(
-                connection, "inference-recorded", inference.study_instance_uid, patient=patient,
-                model=str(inference.model), results=len(inference.results), refused=len(inference.refusals),
-            )  # fmt: skip
-            return recorded
-
-        recorded = self.stores.database.write(write)
-        if recorded is None:
+        self.watch.inferred(job, inference)
+        inference = with_heatmaps(inference, heatmaps, keep=self.stores.deidentified.put)
+        if not self.stores.database.write(lambda connection: self._record(connection, job, inference)):
             return False
-        for step, seconds in inference.seconds.items():
-            self.metrics.step(step, seconds)
-        self.metrics.inferred(
-            str(inference.model),
-            len(inference.results),
-            len(inference.refusals),
-            seconds=sum(inference.seconds.values()),
-        )
-        self.wake("publish")
+        self._count(inference)
         return True
 
-    def _keep_heatmap(self, result: CaseResult, heatmaps: Mapping[str, bytes]) -> CaseResult:
-        if result.heatmap is None:
-            return result
-        return replace(result, heatmap=self.stores.deidentified.put(heatmaps[result.heatmap]))
+    def take_in(self) -> bool:
+        """Record what workers elsewhere handed in; False when nothing waits.
+
+        They hold no key of this hub: what they say is checked as a stranger's, and what does not hold fails its job.
+        """
+        database = self.stores.database
+        with database.read() as connection:
+            found = handed_in.waiting(connection, limit=_TAKEN_IN)
+        begun = [(one, database.submit(partial(self._take_in, one=one))) for one in found]
+        done = 0
+        for one, taken in begun:
+            try:
+                inference = taken.result()
+                if inference is not None:
+                    self._count(inference)
+            except (InputRejected, ContractViolation) as error:
+                self._refuse(one, str(error))
+            except PluginError:  # its version is not in use here yet
+                continue
+            done += 1
+        return done > 0
+
+    def _take_in(self, connection: Connection, one: handed_in.HandedIn) -> Inference | None:
+        handed_in.drop(connection, one)
+        job = self.stores.queue.held(connection, one.job_id, one.lease)
+        if job is None:  # discarded meanwhile
+            return None
+        inference = loads(one.body)
+        if job.model not in self.cards:
+            raise PluginError("the model is not in use here")
+        check_handed_in(self.cards[job.model], inference)
+        return inference if self._record(connection, job, inference) else None
+
+    def _refuse(self, one: handed_in.HandedIn, reason: str) -> None:
+        log.error("what a worker handed in was refused", job=one.job_id, reason=reason)
+        with self.stores.database.read() as connection:
+            job = self.stores.queue.held(connection, one.job_id, one.lease)
+        if job is not None:
+            self.stores.queue.fail(job, reason, retryable=False)
+        self.stores.database.write(lambda connection: handed_in.drop(connection, one))
+
+    @timed("record")
+    def _record(self, connection: Connection, job: Job, inference: Inference) -> bool:
+        if not self.stores.queue.complete(connection, job):
+            return False
+        study_uid = inference.study_instance_uid
+        site = spokes.site_of(connection, study_uid)
+        recorded = save(connection, job, inference, config=self.config, now=self.clock(), deliver=site is None)
+        self.watch.recorded(connection, job, recorded, site=site, now=self.clock())
+        patient = None
+        if site is None:
+            mine = select(study_table.c.patient).where(study_table.c.study_uid == study_uid)
+            patient = connection.execute(mine).scalar_one()
+        self._audit(
+            connection, "inference-recorded", study_uid, patient=patient, site=site or "here",
+            model=str(inference.model), results=len(inference.results), refused=len(inference.refusals),
+        )  # fmt: skip
+        return recorded is not None
+
+    def _count(self, inference: Inference) -> None:
+        self.watch.counted(inference)
+        self.wake("publish")
 
     # ------------------------------------------------------------------------------------------ 6 publish
 

@@ -101,28 +101,70 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("storage.s3_timeout_s", 30.0, "How long a request and its retries may take, seconds."),
     Setting("storage.min_free_mb", 512, "Nothing more is taken when the disk has less room than this, MB."),
     Setting("storage.busy_s", 30.0, "How long to wait for the database's lock, seconds."),
+    Setting("storage.pool", 8, "PostgreSQL: connections that a process keeps; it may make as many again."),
+    Setting("storage.statement_s", 60.0, "PostgreSQL: a statement that takes longer is ended, seconds; 0: never."),
+    Setting("storage.idle_s", 300.0, "PostgreSQL: a transaction that idles longer is ended, seconds; 0: never."),
     Setting(
         "queue.url",
         "embedded",
-        "embedded (workers look in the ledger), amqp://USER@HOST/VHOST or amqps://... (RabbitMQ).",
+        "embedded (workers look in the ledger), amqp://USER@HOST/VHOST or amqps://... (RabbitMQ), or "
+        "kafka://HOST:PORT,HOST:PORT (Kafka).",
     ),
     Setting("queue.password_file", "", "File that holds the broker's password, in place of the URL."),
     Setting("queue.prefix", "osler", "How the names of queues, exchanges and topics on the broker begin."),
-    Setting("queue.prefetch", 16, "References to jobs that a process may take from the broker before it needs them."),
+    Setting("queue.prefetch", 16, "References to jobs that a process takes from RabbitMQ before it needs them."),
     Setting(
-        "queue.republish_s", 15.0, "A job that waits for this time is looked for at the broker, and published again "
-        "when it is lost, seconds."
+        "queue.republish_s",
+        15.0,
+        "A job that waits for this time is looked for at the broker, and published again when it is lost, seconds.",
+    ),
+    Setting(
+        "queue.max_waiting",
+        0,
+        "Studies and jobs that may wait: above it senders are asked to come again later (DIMSE A700, HTTP 503), but "
+        "for urgent work and what belongs to a study that is arriving. 0: no limit.",
     ),
     Setting("queue.lease_s", 30.0, "A worker that gives no sign for this time loses its job, seconds."),
     Setting("queue.max_attempts", 4, "Attempts before a job is set aside for a person (dead letter)."),
     Setting("queue.backoff_s", 2.0, "Wait before the second attempt, seconds; doubles with each further one."),
     Setting("queue.ageing_s", 600.0, "A waiting job rises by one priority after each such time, seconds."),
     Setting(
+        "queue.share_s",
+        1.0,
+        "The waiting jobs of one site (a spoke, a sender) take turns as if they had come so far apart, so that others' "
+        "go between, seconds; about what a job takes all workers together. 0: in the order of arrival.",
+    ),
+    Setting(
         "worker.processes", 1, "Inference processes that osler serve starts; 0: none, osler worker runs elsewhere."
     ),
     Setting("worker.threads", 1, "Threads for each inference process."),
     Setting("worker.memory_mb", 4096, "Address space of an inference process, MB."),
-    Setting("worker.batch_wait_ms", 0, "How long to wait for more jobs to fill a batch, milliseconds."),
+    Setting("worker.tags", [], "What this host has, by the names that cards ask for under needs.tags."),
+    Setting(
+        "worker.devices",
+        ["auto"],
+        "Where models run: cpu, cuda:N, rocm:N; auto is every GPU that ONNX Runtime can use here, else cpu. "
+        "worker.processes run on each.",
+    ),
+    Setting("worker.gpu_memory_mb", 0, "Memory of each GPU, MB; 0: ask its driver."),
+    Setting(
+        "worker.latency_aim_s",
+        10.0,
+        "Time within which what waits should be done: osler_workers_wanted says how many workers that takes, seconds.",
+    ),
+    Setting("worker.model_processes", [], "Most processes of a model on this host, MODEL = NUMBER; else the card's."),
+    Setting("worker.timeouts_s", [], "Longest time for one case of a model, MODEL = SECONDS; else the card's."),
+    Setting(
+        "worker.batch_ms",
+        250,
+        "Longest that a batch may take, by what the last ones took, milliseconds: urgent work that comes meanwhile "
+        "waits for it. 0: any time.",
+    ),
+    Setting(
+        "worker.batch_wait_ms",
+        0,
+        "Longest that a job is held up for others to fill its batch, milliseconds; urgent ones are not.",
+    ),
     Setting(
         "models.enabled",
         ["cxr-pneumonia-paediatric"],
@@ -155,12 +197,26 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "Ages to admit: intended (the card's), unknown (also when the age is not known), any (research).",
         choices=("intended", "unknown", "any"),
     ),
+    Setting(
+        "models.endpoint_hosts",
+        [],
+        "Hosts where models may run that run elsewhere, as HOST = REFERENCE: a name, address or network, and the "
+        "agreement that covers it, which each disclosure names. A name that stands for a private address needs that "
+        "too.",
+    ),
+    Setting("edge.hub", "", "https address of the hub that this site forwards its studies to; empty: none."),
+    Setting("edge.client_id", "", "What the hub knows this site as: a client of scope osler/spoke."),
+    Setting("edge.secret_file", "", "File with mode 0600 that holds this site's secret at the hub."),
+    Setting("edge.max_spool_mb", 20_000, "Most that the files of studies for the hub may take, MB."),
+    Setting("edge.retry_s", 5.0, "Wait before the hub is tried again, seconds; doubles up to ten minutes."),
     Setting("publish.secondary_capture", False, "Also send the heatmap over the image as a Secondary Capture."),
     Setting("publish.backoff_s", 5.0, "Wait before the second delivery attempt, seconds; doubles up to ten minutes."),
     Setting("publish.max_attempts", 50, "Delivery attempts before a person must look."),
     Setting("alert.escalate_s", 300.0, "An alert that nobody acknowledges goes out again after this time, seconds."),
     Setting("alert.max_escalations", 5, "How often an alert goes out again."),
     Setting("alert.allowed_hosts", ["127.0.0.1", "localhost"], "Hosts that alerts may be sent to."),
+    Setting("drift.reference", 500, "The first cases of a model, site or scanner, which later ones are compared with."),
+    Setting("drift.false_alarms_a_month", 0.5, "False alarms of drift that a model may raise in a month, on average."),
     Setting("audit.checkpoint_s", 10.0, "Time between signed checkpoints outside the database, seconds."),
     Setting("access.sign_in", False, "People at the terminal sign in (--as) for quarantine and identities."),
     Setting("access.break_glass_minutes", 60, "How long broken glass shows restricted records, minutes."),
@@ -188,6 +244,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "oidc.roles", [], "What the role claim says = a role here, the first that fits; none fits: nobody gets in."
     ),
     Setting("oidc.allowed_hosts", [], "Hosts that the identity provider's endpoints may have besides the issuer's."),
+    Setting("otel.endpoint", "", "URL of an OTLP/HTTP collector for traces, as http://127.0.0.1:4318; empty: none."),
     Setting("log.level", "info", "Least severe line that is logged.", choices=("debug", "info", "warning", "error")),
     Setting(
         "log.format", "auto", "auto (text on a terminal, else JSON), text or json.", choices=("auto", "text", "json")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from osler.audit import AuditLog
 from osler.queue.port import Queue
 from osler.storage import Database
-from osler.storage.blobs import FolderBlobs
+from osler.storage.blobs import Blobs
 from osler.storage.resource_search import ResourceSearch
 from osler.storage.resources import ResourceStore
 from osler.vault import KeyRing, Vault
@@ -17,10 +17,19 @@ class Stores:
 
     database: Database
     keyring: KeyRing
-    identified: FolderBlobs
-    deidentified: FolderBlobs
+    identified: Blobs
+    deidentified: Blobs
     vault: Vault
     audit: AuditLog
     queue: Queue
     resources: ResourceStore
     search: ResourceSearch
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStores:
+    """What a worker on any host works on: the de-identified zone, and no key."""
+
+    database: Database
+    deidentified: Blobs
+    queue: Queue

@@ -1,5 +1,6 @@
 """Fixtures of the acceptance tests."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,21 @@ from osler.testing.peers import Pacs, Pager, free_ports
 
 
 @pytest.fixture
-def make_hub(tmp_path: Path) -> Iterator[Callable[..., RunningHub]]:
+def in_database(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Return a function that puts a database into settings: SQLite, or PostgreSQL when OSLER_TEST_DATABASE says so."""
+
+    def add(settings: str) -> str:
+        if os.environ.get("OSLER_TEST_DATABASE") != "postgresql" or "\ndatabase = " in settings:
+            return settings
+        line = f'database = "{request.getfixturevalue("new_postgresql")()}"\n'
+        before, section, after = settings.partition("[storage]\n")
+        return f"{before}{section}{line}{after}" if section else f"{settings}\n[storage]\n{line}"
+
+    return add
+
+
+@pytest.fixture
+def make_hub(tmp_path: Path, in_database: Callable[[str], str]) -> Iterator[Callable[..., RunningHub]]:
     """Return a function that makes a data folder; the hub on it ends with the test."""
     hubs: list[RunningHub] = []
 
@@ -25,7 +40,8 @@ def make_hub(tmp_path: Path) -> Iterator[Callable[..., RunningHub]]:
             install(folder / "models", {"fake": "osler.testing.models:fake"})
             models = f'[models]\nenabled = ["fake"]\nfolders = ["{folder / "models"}"]\n'
         hub.data_dir.mkdir()
-        (hub.data_dir / "osler.toml").write_text(f"[study]\nquiet_s = 0.5\n{models}{settings}", encoding="utf-8")
+        given = in_database(f"[study]\nquiet_s = 0.5\n{models}{settings}")
+        (hub.data_dir / "osler.toml").write_text(given, encoding="utf-8")
         hub.osler("init", "--admin-password-stdin", stdin="correct horse battery\n")
         hubs.append(hub)
         return hub

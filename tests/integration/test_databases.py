@@ -154,17 +154,12 @@ def test_waiting_changes_share_a_commit(database: Database) -> None:
         begun.set()
         go_on.wait(10)
 
-    with ThreadPoolExecutor(51) as pool:
-        pool.submit(database.write, first)
-        begun.wait(10)
-        waiting = [
-            pool.submit(database.write, lambda c, n=n: c.execute(insert(data_key), [key_row(n)])) for n in range(50)
-        ]
-        while database._waiting.qsize() < 50:
-            pass
-        go_on.set()
-        for future in waiting:
-            future.result()
+    database.submit(first)
+    assert begun.wait(10)
+    waiting = [database.submit(lambda c, n=n: c.execute(insert(data_key), [key_row(n)])) for n in range(50)]
+    go_on.set()
+    for future in waiting:
+        future.result()
     assert count(database) == 50
     assert len(commits) == 2
 

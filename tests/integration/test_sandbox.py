@@ -1,5 +1,6 @@
 """What a hostile model can do: nothing but read its package and its study, and write into its own folder."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -39,8 +40,11 @@ def models(tmp_path: Path, data_folder: Path) -> Path:
 
 def test_a_hostile_model_gets_nowhere(data_folder, models, monkeypatch):
     monkeypatch.setenv("OSLER_MASTER_KEY", "00" * 32)
+    other = Spool(data_folder / "spool")  # of a model that works beside it
+    theirs = studies.study(other.study_folder("job"), studies.image())
+    (models / "other").symlink_to(other.path)
     spool = Spool(data_folder / "spool")
-    start = Start("hostile", folders=(str(models),), protected=(str(data_folder),))
+    start = Start("hostile", folders=(str(models),), protected=(str(data_folder),), memory_mb=3000)
     with InferenceProcess(start, spool) as process:
         assert process.hello.sandbox.missing == ()
         assert (spool.outbox / "home").read_text() == "writing into out is allowed"
@@ -48,13 +52,22 @@ def test_a_hostile_model_gets_nowhere(data_folder, models, monkeypatch):
         before = study.instances[0].path.read_bytes()
         (answer,) = process.read([Reading("job", study)])
         (result,) = answer.result.results
-        tried, environment, *done = result.outside_intended_use
+        tried, environment, limits, interfaces, *done = result.outside_intended_use
         assert done == []
-        assert int(tried.removeprefix("tried ")) >= 45
+        assert int(tried.removeprefix("tried ")) >= 55
+        assert interfaces == "interfaces ['lo']"
+        found = ast.literal_eval(limits.removeprefix("limits "))
+        assert found["AS"] == 3000 * 2**20
+        assert found["CORE"] == 0
+        assert found["FSIZE"] == 256 * 2**20
+        assert found["NPROC"] <= 512
         assert "OSLER" not in environment
         assert study.instances[0].path.read_bytes() == before
         assert study.instances[0].path.stat().st_mode & 0o777 != 0o777
+    assert theirs.instances[0].path.exists()
+    assert list(other.outbox.iterdir()) == []
     spool.close()
+    other.close()
     assert sorted(path.name for path in data_folder.iterdir()) == ["master.key", "osler.db", "spool"]
     assert not Path("/tmp/osler-hostile").exists()
 

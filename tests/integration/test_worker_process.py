@@ -48,12 +48,12 @@ class Hub:
         self.queue = EmbeddedQueue(self.database, lease_s=self.lease_s, max_attempts=2, backoff_s=0.05)
         self.workers: list[tuple[Worker, threading.Thread]] = []
 
-    def put(self, number: int, *, model: str = "fake", rows: int = 64) -> None:
+    def put(self, number: int, *, model: str = "fake", rows: int = 64, priority: Priority = Priority.MEDIUM) -> None:
         image = studies.image(pixels=studies.chest_pixels(rows=rows))
         blob = f"blob{number}"
         self.blobs[blob] = studies.part10(image)
         instance = DeidentifiedInstance(image.SOPInstanceUID, image.SeriesInstanceUID, image.SOPClassUID, blob)
-        study = Deidentified(f"2.25.{number}", 1, (instance,), AgeBand.CHILD, Priority.MEDIUM)
+        study = Deidentified(f"2.25.{number}", 1, (instance,), AgeBand.CHILD, priority)
         assert self.database.write(lambda connection: self.queue.put(connection, study, model))
 
     def fetch(self, reference: str, target: Path) -> None:
@@ -99,7 +99,7 @@ class Hub:
         self.workers.clear()
 
     def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not condition():
             assert time.monotonic() < deadline, (self.queue.entries(), self.saved)
             threading.Event().wait(0.01)
@@ -200,6 +200,33 @@ def test_a_batch_waits_for_more(hub):
     worker = hub.worker("crashing-batch", batch_wait_s=0.01)
     hub.put(2, model="crashing-batch", rows=30)
     assert worker.run_once() == 2
+    worker.close()
+
+
+def test_a_batch_waits_no_longer_than_its_bound(hub):
+    """Jobs that trickle in do not hold the first one up for ever."""
+    hub.put(1, model="crashing-batch")
+    worker = hub.worker("crashing-batch", batch_wait_s=0.5)
+    worker.run_once()  # loads the model
+    hub.put(2, model="crashing-batch")
+    later = threading.Timer(0.1, lambda: hub.put(3, model="crashing-batch"))
+    later.start()
+    began = time.monotonic()
+    assert worker.run_once() == 2
+    assert time.monotonic() - began > 0.4
+    later.join()
+    worker.close()
+
+
+def test_a_full_batch_and_an_urgent_job_wait_for_nothing(hub):
+    worker = hub.worker("crashing-batch", batch_wait_s=30.0)
+    for number in range(4):
+        hub.put(number, model="crashing-batch")
+    began = time.monotonic()
+    assert worker.run_once() == 4
+    hub.put(5, model="crashing-batch", priority=Priority.HIGH)
+    assert worker.run_once() == 1
+    assert time.monotonic() - began < 25.0
     worker.close()
 
 
@@ -352,14 +379,18 @@ def test_a_killed_worker_loses_nothing_and_does_nothing_twice(tmp_path, models):
     for kill in range(5):
         before = progress(kill)
         with subprocess.Popen([sys.executable, "-c", code]) as worker:
-            hub.until(lambda kill=kill, before=before: progress(kill) > before)
-            worker.kill()
+            try:
+                hub.until(lambda kill=kill, before=before: progress(kill) > before)
+            finally:
+                worker.kill()
         for number in (2 * kill + 2, 2 * kill + 3):
             hub.put(number)
             (tmp_path / f"blob{number}").write_bytes(hub.blobs[f"blob{number}"])
     with subprocess.Popen([sys.executable, "-c", code]) as worker:
-        hub.until_ended(12)
-        worker.kill()
+        try:
+            hub.until_ended(12)
+        finally:
+            worker.kill()
     with hub.database.read() as connection:
         done = [job for (job,) in connection.execute(text("SELECT job FROM done"))]
     assert len(done) == len(set(done)) == 12

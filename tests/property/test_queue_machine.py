@@ -1,10 +1,10 @@
 """Under any interleaving of claim, crash, lease expiry, retry and completion no job is lost or completed twice.
 
-A reference queue in a few lines of Python predicts each answer of the real one, which runs on SQLite.
+A reference queue in a few lines of Python predicts each answer of the real one, which runs on SQLite and PostgreSQL.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -214,6 +214,21 @@ def _database() -> Iterator[None]:
         QueueMachine.database.close()
 
 
+class PostgresqlQueueMachine(QueueMachine):
+    """The same on PostgreSQL, where a claim skips the rows that another holds."""
+
+
+@pytest.fixture(scope="module")
+def _postgresql(new_postgresql: Callable[[], str]) -> Iterator[None]:
+    PostgresqlQueueMachine.database = Database(new_postgresql())
+    yield
+    PostgresqlQueueMachine.database.close()
+
+
+TestPostgresqlQueue = pytest.mark.usefixtures("_postgresql")(PostgresqlQueueMachine.TestCase)
+TestPostgresqlQueue.settings = settings(
+    max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
 TestQueue = QueueMachine.TestCase
 TestQueue.settings = settings(
     max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)

@@ -68,7 +68,7 @@ OPEN = {
     "/health/ready": "for the supervisor",
     "/metrics": "numbers alone",
 }
-CLIENTS = {"/oauth/token", "/oauth/introspect", "/oauth/revoke"}
+CLIENTS = {"/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/launch"}
 """Where a client proves itself by other means than a token."""
 
 

@@ -4,6 +4,7 @@ It is a measurement with a fixed rule, not a trained model, and says nothing abo
 """
 
 import hashlib
+import json
 import math
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from osler.domain.codes import Code
 from osler.domain.findings import Finding
 from osler.errors import Malformed
+from osler.models import read_card
 from osler.plugins import Card, Case, LoadContext, Output, Prediction, Selection, Study
 
 CLIPPED = Output("clipped-exposure", Code("122742", "DCM", "Poor image quality"), threshold=0.5)
@@ -22,10 +24,19 @@ WIDTH = 0.01  # how fast it rises around that share
 class ExposureModel:
     """Measures the share of clipped pixels in the middle of a radiograph."""
 
+    def __init__(self, tolerated_share: float = TOLERATED_SHARE, card: Card | None = None) -> None:
+        self.tolerated_share, self._card = tolerated_share, card
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "ExposureModel":
+        """Take another rule, ``weights/rule.json``, from a registry's artefact with a card of its own."""
+        rule = json.loads((folder / "weights" / "rule.json").read_text(encoding="utf-8"))
+        return cls(float(rule["tolerated_share"]), read_card(folder))
+
     @property
     def card(self) -> Card:
         """What this is, and what it is not."""
-        return Card(
+        return self._card or Card(
             name="exposure",
             version="1.0.0",
             sha256=hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),  # there are no weights: the code is hashed
@@ -75,7 +86,7 @@ class ExposureModel:
         clipped = (pixels <= lowest) | (pixels >= highest)
         rows, columns = pixels.shape
         middle = clipped[rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4]
-        probability = 1.0 / (1.0 + math.exp((TOLERATED_SHARE - float(middle.mean())) / WIDTH))
+        probability = 1.0 / (1.0 + math.exp((self.tolerated_share - float(middle.mean())) / WIDTH))
         finding = Finding(CLIPPED.label, CLIPPED.code, probability, CLIPPED.threshold)
         step = max(1, max(pixels.shape) // 256)
         return Prediction((finding,), heatmap=clipped[::step, ::step].astype(np.float32))

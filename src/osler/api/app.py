@@ -21,6 +21,7 @@ from osler.api.outcome import outcome_of_error, outcome_of_status
 from osler.api.people.routes import routes as people_routes
 from osler.api.services import Services
 from osler.api.smart.routes import routes as smart_routes
+from osler.api.spoke import routes as spoke_routes
 from osler.api.stow import Stow
 from osler.errors import AccessDenied, OslerError
 
@@ -37,6 +38,7 @@ def create_app(services: Services) -> Starlette:
             *fhir_routes(services),
             Route("/dicom-web/studies", stow.store, methods=["POST"]),
             Route("/dicom-web/studies/{study_instance_uid}", stow.store, methods=["POST"]),
+            *(spoke_routes(services, services.spokes) if services.spokes else ()),
             *people_routes(services),
             *cds_routes(services),
             Route("/health/live", health.live),

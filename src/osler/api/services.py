@@ -1,8 +1,8 @@
 """What the HTTP side works with; the hub hands it over."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -11,9 +11,10 @@ from osler.api.people.service import People
 from osler.api.smart.clients import ClientStore
 from osler.api.smart.signing import SigningKeys
 from osler.api.smart.tokens import TokenStore
-from osler.audit import AuditRecord
+from osler.audit import Agent, AuditRecord
 from osler.domain.events import Received
-from osler.metrics import Metrics
+from osler.domain.manifest import Manifest
+from osler.metrics import Figures, Metrics
 from osler.publish.hosts import AllowedHosts
 from osler.storage.database import Database
 from osler.storage.exports import ExportStore
@@ -30,6 +31,22 @@ class Audit(Protocol):
 
     def record(self, *records: AuditRecord) -> None:
         """Add entries; durable when this returns."""
+
+
+class SpokeDesk(Protocol):
+    """What the door needs of the hub."""
+
+    def offer(self, agent: Agent, study_uid: str, manifest: Manifest) -> list[str]:
+        """Take a revision of a study; return the instances that are missing."""
+
+    def store(self, agent: Agent, study_uid: str, sop_uid: str, content: bytes) -> None:
+        """Keep one instance."""
+
+    def results(self, agent: Agent, study_uid: str) -> dict[str, Any]:
+        """Return what the models said."""
+
+    def heatmap(self, agent: Agent, study_uid: str, ref: str) -> bytes:
+        """Return a heatmap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +87,10 @@ class Services:
         Keeps what subscribers wait for; the ``resources`` tell it of each change. Without it nobody is told anything.
     subscription_hosts : AllowedHosts
         Where subscribers may be called.
+    figures : callable
+        Returns what ``/metrics`` shows besides the ledger and what was counted.
+    spokes : SpokeDesk, optional
+        Takes studies of edges; without it there is no door for them.
     cds_fhir_hosts : tuple of str
         FHIR servers of CDS clients that may be asked for what they did not send.
     """
@@ -96,6 +117,8 @@ class Services:
     exports: ExportStore | None = None
     max_exports: int = 2
     subscriptions: SubscriptionStore | None = None
+    figures: Callable[[], Iterable[Figures]] = tuple
+    spokes: SpokeDesk | None = None
     subscription_hosts: AllowedHosts = field(default_factory=lambda: AllowedHosts((), setting="subscription.hosts"))
 
     @property

@@ -22,6 +22,7 @@ from osler.ingest.multipart import BodyLimits
 DICOM_JSON: Final = "application/dicom+json"
 _TAKEN: Final = frozenset({DICOM_JSON, "application/json", "application/*", "*/*"})
 _WARNING: Final = '299 osler "some instances were not stored"'
+_HEADERS: Final = {202: {"warning": _WARNING}, 503: {"retry-after": "5"}}
 
 
 class Stow:
@@ -53,7 +54,7 @@ class Stow:
         for _ in result.failed:
             self._services.metrics.refused("stow", "instance")
         text = json.dumps(result.to_json(f"{self._services.base_url}/dicom-web"))
-        headers = {"cache-control": "no-store"} | ({"warning": _WARNING} if result.http_status == 202 else {})
+        headers = {"cache-control": "no-store"} | _HEADERS.get(result.http_status, {})
         return Response(text, result.http_status, headers, DICOM_JSON)
 
     def _enter(self, request: Request) -> Caller:

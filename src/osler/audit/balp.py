@@ -86,22 +86,20 @@ def to_fhir(
     ----------
     HL7 FHIR R4 AuditEvent; IHE ITI Basic Audit Log Patterns 1.1.3; DICOM PS3.15 A.5.3
     """
+    common = common_part(record, recorded_at=recorded_at, site=site, address=address)
+    return common | own_part(record, seq=seq, recorded_at=recorded_at, address=address)
+
+
+def common_part(record: AuditRecord, *, recorded_at: float, site: str, address: str) -> dict[str, Any]:
+    """Return the elements that do not tell one record from another of the same deed (see ``to_fhir``)."""
     kind = EVENTS[record.event]
     subtypes = [_coding(*kind.subtype)] if kind.subtype else []
-    entities = list(_entities(record))
-    moment = datetime.fromtimestamp(recorded_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    meta: dict[str, Any] = {"lastUpdated": moment}
-    profile = _profile(record, address)
-    if profile:
-        meta["profile"] = [PROFILES + profile]
-    resource: dict[str, Any] = {
+    return {
         "resourceType": "AuditEvent",
-        "id": str(seq),
-        "meta": meta,
         "type": _coding(*kind.type),
         "subtype": [*subtypes, {"system": OSLER, "code": kind.name}],
         "action": kind.action,
-        "recorded": moment,
+        "recorded": _moment(recorded_at),
         "outcome": str(record.outcome),
         **_purpose(record.purpose),
         "agent": list(_agents(record, site, address)),
@@ -110,9 +108,20 @@ def to_fhir(
             "type": [_coding("4", _SOURCE_TYPE, "Application Server")],
         },
     }
-    if entities:
-        resource["entity"] = entities
-    return resource
+
+
+def own_part(record: AuditRecord, *, seq: int, recorded_at: float, address: str) -> dict[str, Any]:
+    """Return the other elements: ``id``, ``meta`` and ``entity``."""
+    own: dict[str, Any] = {"id": str(seq), "meta": {"lastUpdated": _moment(recorded_at)}}
+    if profile := _profile(record, address):
+        own["meta"]["profile"] = [PROFILES + profile]
+    if entities := list(_entities(record)):
+        own["entity"] = entities
+    return own
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _profile(record: AuditRecord, address: str) -> str:

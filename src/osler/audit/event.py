@@ -58,6 +58,7 @@ _LOGIN: Final = ("110122", DCM, "Login")
 _NODE: Final = ("110126", DCM, "Node Authentication")
 _SECURITY: Final = ("110129", DCM, "Security Configuration")
 _RESTRICTED: Final = ("110132", DCM, "Use of Restricted Function")
+_SOFTWARE: Final = ("110131", DCM, "Software Configuration")
 _USER: Final = ("110137", DCM, "User Security Attributes Changed")
 
 
@@ -99,8 +100,25 @@ EVENTS: Final[Mapping[str, EventType]] = {
         EventType("job-queued", "C", _ACTIVITY, None, "A study waits for a model."),
         EventType("job-retried", "U", _ACTIVITY, None, "A person let a failed job run again."),
         EventType("job-discarded", "D", _ACTIVITY, None, "A person discarded a failed job."),
+        EventType("models-changed", "U", _ACTIVITY, None, "The hub has other versions of models in use."),
+        EventType("model-registered", "C", _ALERT, _SOFTWARE, "A version of a model was registered."),
+        EventType("model-alias-set", "U", _ALERT, _SOFTWARE, "A person gave a version of a model another part."),
+        EventType("model-evaluated", "C", _ALERT, _SOFTWARE, "A model was measured on a locked data set."),
+        EventType("promotion-requested", "C", _ALERT, _SOFTWARE, "A person asked for another champion."),
+        EventType("promotion-refused", "E", _ALERT, _SOFTWARE, "The evidence for another champion did not suffice."),
+        EventType("model-promoted", "U", _ALERT, _SOFTWARE, "A second person confirmed another champion."),
+        EventType("model-rolled-back", "U", _ALERT, _SOFTWARE, "A person brought the former champion back."),
+        EventType("drift-alarm", "E", _ACTIVITY, None, "What a model is shown, or answers, has changed."),
+        EventType("drift-reference-set", "U", _ACTIVITY, None, "A person took what a model is shown now as usual."),
         EventType("inference-recorded", "C", _PROCEDURE, _ORIGINATE, "A model's result was recorded."),
         EventType("result-verified", "U", _PROCEDURE, _VERIFY, "A person confirmed or rejected a model's result."),
+        EventType("study-forwarded", "R", _EXPORT, _DISCLOSE, "An edge sent a de-identified study to its hub."),
+        EventType("study-not-forwarded", "E", _ALERT, None, "An edge could not forward a study: no room, or refused."),
+        EventType("forwarding-retried", "U", _ACTIVITY, None, "A person let an edge forward a study after all."),
+        EventType("spoke-study-received", "C", _TRANSFERRED, _RECEIVE, "A hub took a de-identified study of a spoke."),
+        EventType("spoke-answered", "R", _EXPORT, _TRANSMIT, "A spoke fetched what a hub's models said of its study."),
+        EventType("endpoint-asked", "R", _EXPORT, _DISCLOSE, "De-identified data went to a model that runs elsewhere."),
+        EventType("reply-refused", "E", _ALERT, None, "A hub or an endpoint answered for what it was not asked."),
         EventType("result-published", "C", _TRANSFERRED, _TRANSMIT, "A result went into the hub's own FHIR store."),
         EventType("result-disclosed", "R", _EXPORT, _DISCLOSE, "A result went to another system."),
         EventType("delivery-failed", "C", _TRANSFERRED, _TRANSMIT, "A result could not be delivered."),
@@ -159,6 +177,9 @@ EVENTS: Final[Mapping[str, EventType]] = {
         EventType("glass-listed", "R", _AUDIT_USED, None, "A person listed who broke the glass."),
         EventType("glass-reviewed", "U", _AUDIT_USED, None, "A person reviewed why the glass was broken."),
         EventType("key-rotated", "U", _ALERT, _SECURITY, "Keys were rotated or wrapped anew."),
+        EventType("backup-started", "E", _EXPORT, _EXTRACT, "A person began to copy the hub's data."),
+        EventType("backup-made", "R", _EXPORT, _EXTRACT, "A copy of the hub's data was finished."),
+        EventType("backup-restored", "C", _ALERT, _SECURITY, "A hub's data was put back from a backup."),
         EventType("audit-exported", "R", _AUDIT_USED, _EXTRACT, "Audit entries were exported."),
         EventType("audit-searched", "R", _AUDIT_USED, None, "Audit entries were searched or read."),
         EventType("disclosures-listed", "R", _AUDIT_USED, _EXTRACT, "A patient's disclosures were accounted for."),

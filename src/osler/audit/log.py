@@ -2,26 +2,25 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Row, Select, select
 
-from osler.audit.balp import to_fhir
+from osler.audit.balp import common_part, own_part
 from osler.audit.checkpoints import Checkpoint, CheckpointFile
 from osler.audit.event import EVENTS, AuditRecord
 from osler.audit.head import Head, first_head, move_head, read_head
 from osler.audit.signing import canonical, entry_hash
 from osler.audit.verify import VerifyReport, verify_chain
 from osler.errors import IntegrityError
-from osler.storage.database import Database
+from osler.storage.database import Database, insert_rows
 from osler.storage.tables import audit_event
 
 _PAGE = 500
-_ADD = insert(audit_event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +95,8 @@ class AuditLog:
         """Add entries after a head; False, with nothing done, when it is not the head any more."""
         recorded_at = round(self._clock(), 3)
         seq, previous, rows = head.seq, head.hash, []
-        for record in records:
+        for record, body in zip(records, self._bodies(records, seq, recorded_at), strict=True):
             seq += 1
-            resource = to_fhir(record, seq=seq, recorded_at=recorded_at, site=self._site, address=self._address)
             row = {
                 "recorded_at": recorded_at,
                 "kind": record.event,
@@ -106,7 +104,7 @@ class AuditLog:
                 "outcome": str(record.outcome),
                 "agent": record.agent.name,
                 "patient": record.patient,
-                "body": canonical(resource),
+                "body": body,
             }
             digest = entry_hash(previous, seq, tuple(row.values()))
             rows.append({"seq": seq, **row, "previous": previous, "hash": digest})
@@ -114,9 +112,25 @@ class AuditLog:
         new = Head.sign(self._key, seq, previous)
         if not move_head(connection, head, new):
             return False
-        connection.execute(_ADD, rows)
+        insert_rows(connection, audit_event, rows)
         self._head = new
         return True
+
+    def _bodies(self, records: Sequence[AuditRecord], seq: int, recorded_at: float) -> Iterator[str]:
+        """Write each record in the canonical JSON of ``to_fhir``; what it shares with the last is not written anew.
+
+        A page of a search is one record for each patient on it.
+        """
+        address, last = self._address, None
+        before = after = ""
+        for number, record in enumerate(records, seq + 1):
+            shared = (record.event, record.agent, record.outcome, record.detail, record.recipient, record.purpose)
+            if shared != last:
+                common = common_part(record, recorded_at=recorded_at, site=self._site, address=address)
+                before = canonical({name: common.pop(name) for name in ("action", "agent")})[:-1]
+                after, last = canonical(common)[1:], shared
+            own = own_part(record, seq=number, recorded_at=recorded_at, address=address)
+            yield f"{before},{canonical(own)[1:-1]},{after}"  # entity, id and meta stand between agent and outcome
 
     def record(self, *records: AuditRecord) -> None:
         """Add entries in a transaction of their own; durable when this returns."""
@@ -143,6 +157,13 @@ class AuditLog:
             return False
         self._prove(head)
         return self._checkpoints.append(Checkpoint.sign(self._key, head.seq, head.hash, round(self._clock(), 3)))
+
+    def lag(self) -> tuple[int, float | None]:
+        """Return how many entries no checkpoint covers, and when the last checkpoint was made; None without any."""
+        last = self._checkpoints.last()
+        with self._database.read() as connection:
+            head = read_head(connection)
+        return (head.seq if head else 0) - (last.seq if last else 0), last.at if last else None
 
     def verify(self) -> VerifyReport:
         """Check every entry, the head and every checkpoint; memory stays bounded."""

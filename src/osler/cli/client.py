@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from osler.api.smart.clients import Client, ClientStore, Registration
 from osler.api.smart.context import LaunchContext
-from osler.api.smart.launches import LAUNCH_S, Launch, LaunchStore, launch_url
+from osler.api.smart.launches import LAUNCH_S, Launch, launch_url, prepare
 from osler.audit import AuditRecord
 from osler.cli.caller import Caller, DataDir, Json, emit, emit_table
 from osler.errors import ConfigError, InputRejected, NotFound
@@ -128,7 +127,6 @@ def launch_client(
     )
     with caller.stores(data_dir) as stores:
         client = _launchable(stores, client_id, launch_uri)
-        _check_there(stores, launch_context)
         handle = _begin(stores, caller, Launch(client_id, person, launch_context))
     iss = f"{base}/fhir/R4"
     url = launch_url(launch_uri or client.launch_uri or "", fhir_base=iss, handle=handle)
@@ -145,38 +143,12 @@ def _launchable(stores: Stores, client_id: str, launch_uri: str | None) -> Clien
     return client
 
 
-def _check_there(stores: Stores, context: LaunchContext) -> None:
+def _begin(stores: Stores, caller: Caller, begun: Launch) -> str:
+    now = time.time()
     try:
-        context.check()
+        return stores.database.write(lambda c: prepare(c, stores, begun, agent=caller.agent, now=now))
     except InputRejected as error:
         raise ConfigError(str(error)) from None
-    for type_name, logical_id in (("Patient", context.patient), ("Encounter", context.encounter)):
-        if logical_id is not None and _patient_of(stores, type_name, logical_id) != context.patient:
-            raise ConfigError("the encounter is not one of this patient")
-
-
-def _patient_of(stores: Stores, type_name: str, logical_id: str) -> str | None:
-    try:
-        return stores.resources.read(type_name, logical_id).patient
-    except NotFound:
-        raise NotFound(f"there is no {type_name} of that id") from None
-
-
-def _begin(stores: Stores, caller: Caller, begun: Launch) -> str:
-    launches, now = LaunchStore(stores.database), time.time()
-    record = AuditRecord(
-        event="launch-created",
-        agent=caller.agent,
-        patient=begun.context.patient,
-        entities=(f"client:{begun.client_id}",),
-    )
-
-    def change(connection: Connection) -> str:
-        handle = launches.begin(connection, begun, now=now)
-        stores.audit.append(connection, record)
-        return handle
-
-    return stores.database.write(change)
 
 
 def _proof(client: Client) -> str:

@@ -38,7 +38,7 @@ def show(ctx: typer.Context, data_dir: DataDir = None, config: ConfigFile = None
     ]
     destinations = [
         {"name": d.name, "kind": d.kind, "address": d.address or host_of(d.url), "when": d.when}
-        for d in (*settings.destinations, *settings.privacy_destinations)
+        for d in (*settings.destinations, *settings.privacy_destinations, *settings.operations_destinations)
     ]
     ehrs = [{"name": e.name, "fhir_base": e.fhir_base, "client_id": e.client_id} for e in settings.ehrs]
     document: dict[str, Any] = {

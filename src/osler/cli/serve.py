@@ -3,7 +3,8 @@
 import signal
 import sys
 import threading
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import structlog
 import typer
@@ -13,9 +14,12 @@ from osler.config import Config, Value
 from osler.errors import IntegrityError
 from osler.hub.hub import Hub
 from osler.hub.logs import set_up_logs
-from osler.hub.opening import ROLES, open_stores
+from osler.hub.opening import ROLES, open_stores, open_worker_stores
+from osler.hub.worker_host import WorkerHost
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T", Hub, WorkerHost)
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -44,31 +48,47 @@ def serve(
     if mllp:
         given["mllp.address"] = mllp
     caller: Caller = ctx.obj
-    _run(caller, caller.config(data_dir, config, given), tuple(r.strip() for r in roles.split(",") if r.strip()))
+    run_hub(caller, caller.config(data_dir, config, given), tuple(r.strip() for r in roles.split(",") if r.strip()))
 
 
 def worker(ctx: typer.Context, data_dir: DataDir = None, config: ConfigFile = None) -> None:
-    """Run the models alone, beside a hub that works on the same data folder or database."""
+    """Run the models alone, on any host that reaches the hub's database, queue and blobs; no key is needed."""
     caller: Caller = ctx.obj
-    _run(caller, caller.config(data_dir, config), ("worker",))
+    run_hub(caller, caller.config(data_dir, config), ("worker",))
 
 
-def _run(caller: Caller, config: Config, roles: tuple[str, ...]) -> None:
+def run_hub(caller: Caller, config: Config, roles: tuple[str, ...]) -> None:
+    """Run roles until the process is told to stop.
+
+    Raises
+    ------
+    ConfigError
+        If they cannot be begun.
+    IntegrityError
+        If a step found damage.
+    """
     set_up_logs(sys.stderr, level=config.text("log.level"), form=config.text("log.format"))
+    if roles == ("worker",):  # nothing that it does needs a key
+        with open_worker_stores(config) as stores:
+            _work(WorkerHost(stores, config), lambda host: log.info("ready", worker=host.owner, roles="worker"))
+    else:
+        with open_stores(config, caller.environ) as stores:
+            _work(Hub(stores, config, roles=roles), lambda hub: _announce(hub, config))
+
+
+def _work(one: T, announce: Callable[[T], None]) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    with open_stores(config, caller.environ) as stores:
-        hub = Hub(stores, config, roles=roles)
-        hub.start()
-        try:
-            _announce(hub, config)
-            while not stopping.wait(0.5) and not hub.broken.is_set():
-                pass
-        finally:
-            hub.stop()
-        if hub.broken.is_set():
-            raise IntegrityError("the hub stopped itself; the log says why, and osler doctor may say more")
+    one.start()
+    try:
+        announce(one)
+        while not stopping.wait(0.5) and not one.broken.is_set():
+            pass
+    finally:
+        one.stop()
+    if one.broken.is_set():
+        raise IntegrityError("the hub stopped itself; the log says why, and osler doctor may say more")
 
 
 def _announce(hub: Hub, config: Config) -> None:

@@ -32,13 +32,16 @@ def init(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make a data folder: keys, database, first administrator. What is there already is left as it is."""
+    """Make a data folder: keys, database, first administrator. What is there already is left as it is.
+
+    The database of an older program is copied beside itself, then brought on.
+    """
     caller: Caller = ctx.obj
     settings = caller.config(data_dir, config)
     given = None
     if password_stdin and not signing_key_file(settings.data_dir).exists():
         given = new_password(admin, from_stdin=True)  # before anything is made: a refused one leaves nothing behind
-    create_data_dir(settings, caller.environ)
+    upgraded = create_data_dir(settings, caller.environ)
     password, shown = None, None
     with caller.stores(settings.data_dir, config) as stores:
         people = UserStore(stores.database)
@@ -48,20 +51,29 @@ def init(
             accounts = Accounts(people, stores.resources.put, stores.audit)
             accounts.add(admin, Role.ADMINISTRATOR, password, by=caller.agent)
     document: dict[str, Any] = {"data_dir": str(settings.data_dir), "created": password is not None}
+    if upgraded is not None:
+        copy = None if upgraded.copy is None else str(upgraded.copy)
+        document["database"] = {"before": upgraded.before, "after": upgraded.after, "copy": copy}
     if password is not None:
         document["admin"] = admin
     if shown is not None:
         document["password"] = shown
 
-    def draw(console: Console) -> None:
-        console.print(f"data folder: {settings.data_dir}")
-        if shown is not None:
-            console.print(f"administrator: {admin}  password: {shown}  (shown this once)")
-        if password is None:
-            console.print("it was there already; nothing was changed")
-        console.print(f"next: osler serve --data-dir {settings.data_dir}")
+    emit(document, as_json, lambda console: _draw(console, document))
 
-    emit(document, as_json, draw)
+
+def _draw(console: Console, made: dict[str, Any]) -> None:
+    upgraded = made.get("database")
+    console.print(f"data folder: {made['data_dir']}")
+    if "password" in made:
+        console.print(f"administrator: {made['admin']}  password: {made['password']}  (shown this once)")
+    if upgraded is not None:
+        console.print(f"database: brought from revision {upgraded['before']} to {upgraded['after']}")
+        if upgraded["copy"] is not None:
+            console.print(f"as it was before: {upgraded['copy']}", markup=False, soft_wrap=True)
+    elif not made["created"]:
+        console.print("it was there already; nothing was changed")
+    console.print(f"next: osler serve --data-dir {made['data_dir']}")
 
 
 def doctor(ctx: typer.Context, data_dir: DataDir = None, config: ConfigFile = None, as_json: Json = False) -> None:

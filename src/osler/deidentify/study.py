@@ -118,6 +118,7 @@ def deidentified_study(
     revision: int,
     age_bands: Iterable[AgeBand],
     priority: Priority,
+    trace: str = "",
 ) -> Deidentified:
     """Bind de-identified instances to the study that the queue takes; the first age that is known counts."""
     known = (band for band in age_bands if band is not AgeBand.UNKNOWN)
@@ -127,4 +128,5 @@ def deidentified_study(
         instances=tuple(instances),
         age_band=next(known, AgeBand.UNKNOWN),
         priority=priority,
+        trace=trace,
     )

@@ -4,7 +4,7 @@
 Skipping a step is a type error.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from osler.domain.findings import Inference
 from osler.domain.identifiers import InstanceIdentity
@@ -47,13 +47,17 @@ class DeidentifiedInstance:
 
 @dataclass(frozen=True, slots=True)
 class Deidentified:
-    """A study that carries no identity. Only ``osler.deidentify`` makes one."""
+    """A study that carries no identity. Only ``osler.deidentify`` makes one.
+
+    ``trace`` is the W3C ``traceparent`` of its way through the hub, or empty.
+    """
 
     study_instance_uid: str
     revision: int
     instances: tuple[DeidentifiedInstance, ...]
     age_band: AgeBand
     priority: Priority
+    trace: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What a model says of a case, in the words of the result standards."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from osler.domain.codes import Code
@@ -80,6 +81,10 @@ class CaseResult:
         Out-of-distribution score, larger is stranger; the card gives its cut.
     heatmap : str or None
         Blob reference of the activation map over the whole source image, an 8-bit greyscale PNG.
+    inputs : mapping of str to float
+        Figures of what the model was shown, as its preprocessing gives them, e.g. ``{"mean": 0.41}``.
+    origin : mapping of str to str
+        What kind of image it is, in categories that name nobody: ``scanner``, ``modality``, ``photometric``, ``age``.
     """
 
     series_instance_uid: str
@@ -88,6 +93,8 @@ class CaseResult:
     outside_intended_use: tuple[str, ...] = ()
     ood_score: float | None = None
     heatmap: str | None = None
+    inputs: Mapping[str, float] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

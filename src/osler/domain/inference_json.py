@@ -86,12 +86,15 @@ def _result_to_json(result: CaseResult) -> dict[str, Any]:
         "outside_intended_use": list(result.outside_intended_use),
         "ood_score": None if result.ood_score is None else float(result.ood_score),
         "heatmap": result.heatmap,
+        **({"inputs": {name: float(value) for name, value in result.inputs.items()}} if result.inputs else {}),
+        **({"origin": dict(result.origin)} if result.origin else {}),
     }
 
 
 def _result(item: object) -> CaseResult:
     result = _object(item, "result")
     heatmap = result.get("heatmap")
+    inputs, origin = _object(result.get("inputs", {}), "inputs"), _object(result.get("origin", {}), "origin")
     return CaseResult(
         series_instance_uid=_text(result, "series_instance_uid"),
         sop_instance_uids=_texts(result, "sop_instance_uids"),
@@ -99,6 +102,8 @@ def _result(item: object) -> CaseResult:
         outside_intended_use=_texts(result, "outside_intended_use"),
         ood_score=None if result.get("ood_score") is None else _number(result, "ood_score"),
         heatmap=None if heatmap is None else _text(result, "heatmap"),
+        inputs={name: _number(inputs, name) for name in inputs},
+        origin={name: _text(origin, name) for name in origin},
     )
 
 

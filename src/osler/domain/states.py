@@ -1,6 +1,7 @@
 """States of the things that move through the hub."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class JobState(StrEnum):
@@ -27,6 +28,22 @@ class Priority(StrEnum):
     HIGH = "HIGH"
     MEDIUM = "MEDIUM"
     LOW = "LOW"
+
+
+URGENT: Final = frozenset({"STAT", "HIGH", "EMERGENCY", "ASAP"})
+"""Requested Procedure Priority (0040,1003) and its like, of which a study is of high priority."""
+
+
+class Role(StrEnum):
+    """In what role a model reads a study: the results of a champion and of a canary are published.
+
+    A shadow's are only compared with the champion's. A canary is a challenger that reads a study in the champion's
+    place, which then reads it as a shadow.
+    """
+
+    CHAMPION = "champion"
+    CANARY = "canary"
+    SHADOW = "shadow"
 
 
 class DeliveryState(StrEnum):

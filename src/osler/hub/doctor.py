@@ -22,6 +22,8 @@ from osler.hub.cards import greet, start_of
 from osler.hub.opening import master_key_file, open_stores
 from osler.hub.people import policy_of
 from osler.publish.outbox import Outbox
+from osler.registry.opening import open_registry
+from osler.registry.port import chosen, split_reference
 from osler.storage.opening import blob_folder, in_bucket
 from osler.stores import Stores
 from osler.tls import client_context, expiry
@@ -142,7 +144,10 @@ def _waiting(config: Config, environ: Mapping[str, str], served: list[str]) -> C
     """Look for jobs of a model, or of a version, that is not in use any more."""
     with open_stores(config, environ) as stores:
         waiting = {e.model for e in stores.queue.entries(states=(JobState.SCHEDULED,))}
-    orphans = sorted(waiting - set(served))
+    registry = open_registry(config)  # what it has of an enabled model is served as long as jobs wait for it
+    names = {split_reference(name)[0] for name in config.items("models.enabled")}
+    kept = {m for m in waiting if split_reference(m)[0] in names and chosen(registry, m) is not None}
+    orphans = sorted(waiting - kept - set(served))
     if orphans:
         words = f"jobs wait for {', '.join(orphans)}, which models.enabled does not bring: enable it, or discard them"
         return Check("waiting jobs", "warn", words)

@@ -29,8 +29,10 @@ from osler.standards.fhir_query import parse_query
 from osler.storage.database import Database
 from osler.storage.export_files import ExportFiles
 from osler.storage.exports import COMPLETE, FAILED, Asked, Export, ExportFile, ExportStore, Position
+from osler.storage.opening import blob_folder, watermark
 from osler.storage.resource_snapshot import Snapshot
 from osler.storage.resources import ResourceStore
+from osler.storage.room import DiskRoom
 from osler.storage.stored import Stored, within
 from osler.stores import Stores
 
@@ -101,8 +103,9 @@ class _Piece:
 def open_exports(stores: Stores, config: Config) -> ExportStore:
     """Open the table of exports and the folder of their files."""
     sealer = stores.keyring.sealer("record")
-    folder = stores.identified.root.parent / "exports"
-    return ExportStore(sealer, ExportFiles(folder, sealer=sealer, check_room=stores.identified.check_room))
+    folder = blob_folder(config) / "exports"
+    room = DiskRoom(folder, watermark(config))
+    return ExportStore(sealer, ExportFiles(folder, sealer=sealer, check_room=room.take))
 
 
 class Exports:

@@ -7,8 +7,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
@@ -25,28 +24,41 @@ from osler.audit import HUB, AuditRecord
 from osler.config import Config, split_address
 from osler.deidentify.recognisers import installed_recognisers
 from osler.errors import ConfigError, OslerError
+from osler.hub.drift import DriftWatch, drift_figures
+from osler.hub.edge import Edge, open_link
+from osler.hub.endpoints import Endpoints
 from osler.hub.exports import Exports, open_exports
+from osler.hub.feedback import feedback_on
 from osler.hub.glass_alarms import GlassAlarms
+from osler.hub.heartbeats import Heartbeats
 from osler.hub.loop import Loop
 from osler.hub.merges import Merges
 from osler.hub.messages import MessageDesk
 from osler.hub.observer import NetworkObserver
 from osler.hub.opening import ROLES
 from osler.hub.people import open_people
+from osler.hub.pressure import BackPressure
 from osler.hub.publishing import make_publisher
 from osler.hub.readiness import ready_checks
 from osler.hub.serving import Serving, in_words
+from osler.hub.spokes import Spokes
 from osler.hub.subscriptions import Notifier, open_subscriptions
+from osler.hub.surroundings import surroundings
 from osler.hub.web import WebServer
-from osler.infer.worker import Worker, WorkerSettings
+from osler.hub.worker_pool import WorkerPool
 from osler.ingest import mllp
 from osler.ingest.dimse import AcceptList, Limits, StorageScp
 from osler.ingest.mllp import MllpListener
-from osler.metrics import Metrics
+from osler.metrics import Figures, Metrics
+from osler.monitor.outcomes import outcome_figures, outcomes
+from osler.monitor.workforce import workforce
 from osler.pipeline import Pipeline, Runtime
 from osler.publish.hosts import AllowedHosts
+from osler.storage.notify import Listener
+from osler.storage.workers import BEAT_S
 from osler.stores import Stores
 from osler.tls import DOORS, door
+from osler.tracing import open_tracer
 
 _STOP_S: Final = 20.0
 
@@ -79,11 +91,13 @@ class Hub:
         self.stores = stores
         installed_recognisers()  # a broken one stops the start, not the first text
         self.metrics = Metrics()
+        stores.database.on_wait = self.metrics.writer_waited
         self.broken = threading.Event()
         # Different for each start, and with a beginning by which the next start knows what this one left claimed.
         folder = hashlib.sha256(str(config.data_dir).encode()).hexdigest()[:8]
         self._owner_prefix = f"{socket.gethostname()}-{folder}-"
         self.owner = f"{self._owner_prefix}{os.getpid()}-{secrets.token_hex(3)}"
+        self.tracer = open_tracer(config, self.owner)
         self.serving = Serving(config, stores.database)
         self.cards = self.serving.cards
         self.pipeline = Pipeline(
@@ -91,14 +105,20 @@ class Hub:
             config,
             models=self.serving.lineup.champions,
             publisher=make_publisher(stores, config, metrics=self.metrics, owner=self.owner, cards=self.cards),
-            runtime=Runtime(self.owner, self.metrics, wake=self._wake),
+            runtime=Runtime(self.owner, self.metrics, wake=self._wake, tracer=self.tracer),
         )
-        self.pipeline.lineup = self.serving.lineup
+        self.pipeline.lineup, self.pipeline.cards = self.serving.lineup, self.cards
+        self.pressure = BackPressure(
+            stores, self.pipeline.accept, max_waiting=config.integer("queue.max_waiting"), metrics=self.metrics
+        )
         self.exports = open_exports(stores, config)
         self.subscriptions = open_subscriptions(stores.keyring, config)
         self.subscription_hosts = AllowedHosts(config.items("subscription.hosts"), setting="subscription.hosts")
         self._loops: dict[str, Loop] = {}
-        self.workers: list[tuple[Worker, threading.Thread]] = []
+        self.pool = WorkerPool(stores.queue, stores.deidentified, config, record=self.pipeline.record, owner=self.owner)
+        self.pool.on_batch = self.metrics.batch
+        self.pool.ask = Endpoints(config, stores.audit, self.metrics)
+        self.heartbeats = Heartbeats(stores.database, self.pool)
         self.scp: StorageScp | None = None
         self.mllp: MllpListener | None = None
         self.web: WebServer | None = None
@@ -106,6 +126,7 @@ class Hub:
         self._peers_refused = Denials(stores.audit)
         self._tls = {name: door(config, name) for name in DOORS}
         self._finished = threading.Event()
+        self._listener = Listener(stores.database, self._wake)
 
     def start(self) -> None:
         """Begin all roles; returns when they run."""
@@ -115,9 +136,9 @@ class Hub:
         if "publisher" in self.roles:
             self.pipeline.publisher.release(self._owner_prefix)
         self._start_loops()
+        self._listener.start()
         if "worker" in self.roles:
-            for number in range(self.config.integer("worker.processes")):
-                self._start_worker(number)
+            self.pool.start(self.serving)
         if "dimse" in self.roles:
             self.scp = self._storage_scp()
             self.scp.start(self._tls["dimse"])
@@ -140,16 +161,13 @@ class Hub:
         if self._application is not None:
             self._application.state.denials.flush()
         self._peers_refused.flush()
-        for worker, _ in self.workers:
-            worker.stop(drain=True)
+        self._listener.stop()
+        self.pool.drain()
         for loop in self._loops.values():
             loop.stop(_STOP_S)
-        deadline = time.monotonic() + _STOP_S
-        for worker, thread in self.workers:
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
-                worker.stop(drain=False)
-                thread.join(5.0)
+        self.pool.join(_STOP_S)
+        self.heartbeats.end()
+        self.tracer.close()
         with contextlib.suppress(OslerError):  # a full disk must not keep the hub from stopping
             self.stores.audit.record(AuditRecord(event="hub-stopped", outcome=0, agent=HUB))
             self.stores.audit.checkpoint()
@@ -168,21 +186,44 @@ class Hub:
             "merge": (Merges(self.stores).step, 1.0, "mllp"),
             "export": (self._exports().step, 1.0, "publisher"),
             "subscribers": (self._notifier().step, 0.5, "publisher"),
+            **self._edge(),
+            "results": (self.pipeline.take_in, 0.1, "publisher"),
+            "heartbeat": (self.heartbeats.beat, BEAT_S, None),
+            "drift": (DriftWatch(self.stores, self.config).step, 10.0, "publisher"),
+            "feedback": (self._feedback, 300.0, "http"),
             "certificates": (self._renew, 60.0, None),
             "models": (self._look_at_models, self.config.number("registry.look_s"), None),
             "checkpoint": (self._checkpoint, self.config.number("audit.checkpoint_s"), None),
         }
         for name, (step, every_s, role) in steps.items():
             if role is None or role in self.roles:
-                self._loops[name] = Loop(name, step, every_s=every_s, on_broken=self._break)
+                self._loops[name] = Loop(
+                    name, step, every_s=every_s, on_broken=self._break, on_failed=self.metrics.loop_failed
+                )
         if {"deidentifier", "worker"} & set(self.roles):
             self._loops["relay"] = Loop("relay", self._relay, every_s=0.25, on_broken=self._break)
         for loop in self._loops.values():
             loop.start()
 
+    def _feedback(self) -> bool:
+        self.metrics.show(outcome_figures(outcomes(feedback_on(self.stores))))
+        return False
+
+    def _figures(self) -> list[Figures]:
+        with self.stores.database.read() as connection:
+            drift = drift_figures(connection)
+            workers = workforce(connection, time.time(), aim_s=self.config.number("worker.latency_aim_s"))
+        return [surroundings(self.stores, self.config), drift, workers]
+
     def _exports(self) -> Exports:
         keep_s = self.config.number("export.keep_hours") * 3600
         return Exports(self.stores, self.exports, keep_s=keep_s, base=f"{self.config.base_url}/fhir/R4")
+
+    def _edge(self) -> dict[str, tuple[Callable[[], bool], float, str]]:
+        if not self.config.text("edge.hub"):
+            return {}
+        edge = Edge(self.stores, self.config, open_link(self.config), metrics=self.metrics, wake=self._wake)
+        return {"edge": (edge.step, 0.5, "publisher")}
 
     def _notifier(self) -> Notifier:
         return Notifier(
@@ -199,10 +240,10 @@ class Hub:
     def _look_at_models(self) -> bool:
         before = self.serving.lineup
         if self.serving.look():
-            for worker, _ in self.workers:
-                worker.use(self.serving.starts)
+            self.pool.use(self.serving)
             self.pipeline.lineup = self.serving.lineup  # after the workers: nothing is queued for a version unserved
             if self.serving.lineup != before:
+                log.info("models-changed", **in_words(self.serving.lineup))
                 self.stores.audit.record(AuditRecord("models-changed", agent=HUB, detail=in_words(self.serving.lineup)))
         return False
 
@@ -227,27 +268,10 @@ class Hub:
     def _wake(self, step: str) -> None:
         if step == "infer":
             step = "relay"
-            for worker, _ in self.workers:
-                worker.wake()
+            self.pool.wake()
         for name in ("alert", "fhir", "pacs", "messages") if step == "publish" else (step,):
             if name in self._loops:
                 self._loops[name].wake()
-
-    def _start_worker(self, number: int) -> None:
-        settings = WorkerSettings(
-            owner=f"{self.owner}-{number}",
-            models=self.serving.starts,
-            spool_root=self.config.data_dir / "spool",
-            lease_s=self.config.number("queue.lease_s"),
-            batch_wait_s=self.config.integer("worker.batch_wait_ms") / 1000,
-        )
-        worker = Worker(self.stores.queue, self._fetch, self.pipeline.record, settings)
-        thread = threading.Thread(target=worker.run, name=f"worker-{number}", daemon=True)
-        self.workers.append((worker, thread))
-        thread.start()
-
-    def _fetch(self, ref: str, target: Path) -> None:
-        self.stores.deidentified.link_to(ref, target)
 
     def _make_application(self) -> Starlette:
         database = self.stores.database
@@ -260,8 +284,9 @@ class Hub:
                 search=self.stores.search,
                 clients=ClientStore(database),
                 tokens=TokenStore(database),
-                accept=self.pipeline.accept,
+                accept=self.pressure.accept,
                 metrics=self.metrics,
+                figures=self._figures,
                 checks=ready_checks(self),
                 people=open_people(self.config, self.stores),
                 signing_keys=SigningKeys(database, sealer=self.stores.keyring.sealer("record")),
@@ -275,6 +300,7 @@ class Hub:
                 exports=self.exports,
                 subscriptions=self.subscriptions,
                 subscription_hosts=self.subscription_hosts,
+                spokes=Spokes(self.stores, self.pipeline, full=self.pressure.full),
                 max_exports=self.config.integer("export.max_running"),
             )
         )
@@ -301,7 +327,7 @@ class Hub:
             idle_s=float(self.config.integer("dimse.idle_s")),
         )
         return StorageScp(
-            self.pipeline.accept,
+            self.pressure.accept,
             address=split_address(self.config.text("dimse.address")),
             ae_title=self.config.text("dimse.ae_title"),
             peers=AcceptList(self.config.items("dimse.accept")),

@@ -2,10 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
 from osler.errors import IntegrityError, OslerError, Transient
+
+_LONGEST_S: Final = 10.0
+"""A database or a bucket that is back is noticed so soon, seconds."""
 
 log = structlog.get_logger(__name__)
 
@@ -22,15 +26,24 @@ class Loop:
         Longest wait between two looks, seconds.
     on_broken : callable
         Told of an error that must stop the process.
+    on_failed : callable
+        Told of every error.
     """
 
     def __init__(
-        self, name: str, step: Callable[[], bool], *, every_s: float, on_broken: Callable[[BaseException], None]
+        self,
+        name: str,
+        step: Callable[[], bool],
+        *,
+        every_s: float,
+        on_broken: Callable[[BaseException], None],
+        on_failed: Callable[[str, BaseException], None] = lambda name, error: None,
     ) -> None:
         self.name = name
         self._step = step
         self._every_s = every_s
         self._on_broken = on_broken
+        self._on_failed = on_failed
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -55,21 +68,28 @@ class Loop:
         while not self._stopping.is_set():
             self._wake.clear()
             try:
-                busy = self._step()
+                busy = self._watched_step()
                 wait_s = self._every_s
             except Transient as error:
                 log.warning("step put off", step=self.name, reason=str(error))
-                busy, wait_s = False, min(max(wait_s * 2, 1.0), 30.0)
+                busy, wait_s = False, min(max(wait_s * 2, 1.0), _LONGEST_S)
             except IntegrityError as error:
                 log.critical("step found damage", step=self.name, reason=str(error))
                 self._on_broken(error)
                 return
             except OslerError as error:
                 log.error("step failed", step=self.name, error=type(error).__name__, reason=str(error))
-                busy, wait_s = False, min(max(wait_s * 2, 1.0), 30.0)
+                busy, wait_s = False, min(max(wait_s * 2, 1.0), _LONGEST_S)
             except BaseException as error:
                 log.critical("step ended", step=self.name, error=type(error).__name__)
                 self._on_broken(error)
                 return
             if not busy:
                 self._wake.wait(wait_s)
+
+    def _watched_step(self) -> bool:
+        try:
+            return self._step()
+        except BaseException as error:
+            self._on_failed(self.name, error)
+            raise

@@ -12,16 +12,17 @@ from osler.audit import AuditLog, create_signing_key, read_signing_key
 from osler.config import Config
 from osler.errors import ConfigError
 from osler.hub.subscriptions import open_subscriptions
-from osler.queue.embedded import EmbeddedQueue
+from osler.hub.upgrading import Upgrade, upgrade
+from osler.queue.opening import open_queue
 from osler.storage import Database, migrate
-from osler.storage.blobs import FolderBlobs
-from osler.storage.database import sqlite_url
+from osler.storage.database import Limits, sqlite_url
+from osler.storage.opening import open_blobs
 from osler.storage.private_files import sync_folder, write_private
 from osler.storage.resource_reindex import reindex
 from osler.storage.resource_search import ResourceSearch
 from osler.storage.resources import ResourceStore
 from osler.storage.tables import audit_head, data_key
-from osler.stores import Stores
+from osler.stores import Stores, WorkerStores
 from osler.vault import KeyRing, Vault, create_master_key, read_master_key
 
 log = structlog.get_logger(__name__)
@@ -56,8 +57,13 @@ def signing_key_file(data_dir: Path) -> Path:
     return data_dir / "keys" / "audit.key"
 
 
-def create_data_dir(config: Config, environ: Mapping[str, str]) -> None:
+def create_data_dir(config: Config, environ: Mapping[str, str]) -> Upgrade | None:
     """Make the folder, the keys and the database; what is there already is left as it is.
+
+    Returns
+    -------
+    Upgrade or None
+        What was done to the database of an older program.
 
     Raises
     ------
@@ -76,8 +82,9 @@ def create_data_dir(config: Config, environ: Mapping[str, str]) -> None:
         raise ConfigError(f"{data_dir} cannot be made: {error.strerror}") from None
     database = open_database(config)
     try:
-        migrate.upgrade(database)
+        upgraded = upgrade(database, environ)
         _create_keys(database, data_dir, from_environ=bool(environ.get("OSLER_MASTER_KEY")))
+        return upgraded
     finally:
         database.close()
 
@@ -104,7 +111,12 @@ def open_database(config: Config) -> Database:
     url = config.text("storage.database")
     if url == "sqlite":
         url = sqlite_url(config.data_dir / "osler.db")
-    return Database(url, busy_s=config.number("storage.busy_s"))
+    limits = Limits(
+        pool=max(1, config.integer("storage.pool")),
+        statement_s=config.number("storage.statement_s"),
+        idle_s=config.number("storage.idle_s"),
+    )
+    return Database(url, busy_s=config.number("storage.busy_s"), limits=limits)
 
 
 @contextlib.contextmanager
@@ -133,31 +145,43 @@ def open_stores(config: Config, environ: Mapping[str, str]) -> Iterator[Stores]:
             checkpoints=data_dir / "audit" / "checkpoints.jsonl",
             address=config.base_url,
         )
-        root = config.text("storage.blobs")
-        blobs = data_dir / "blobs" if root == "folder" else Path(root)
-        room = config.integer("storage.min_free_mb") * 1_000_000
-        yield Stores(
-            database=database,
-            keyring=keyring,
-            identified=FolderBlobs(blobs / "identified", sealer=keyring.sealer("blob"), min_free_bytes=room),
-            deidentified=FolderBlobs(blobs / "deidentified", min_free_bytes=room),
-            vault=Vault(database, keyring, audit),
-            audit=audit,
-            resources=ResourceStore(
-                database,
-                sealer=keyring.sealer("record"),
-                index=keyring.index,
-                on_saved=open_subscriptions(keyring, config).saved,
-            ),
-            search=ResourceSearch(database, sealer=keyring.sealer("record"), index=keyring.index),
-            queue=EmbeddedQueue(
-                database,
-                lease_s=config.number("queue.lease_s"),
-                max_attempts=config.integer("queue.max_attempts"),
-                backoff_s=config.number("queue.backoff_s"),
-                ageing_s=config.number("queue.ageing_s"),
-            ),
-        )
+        with contextlib.closing(open_queue(config, database)) as queue:
+            yield Stores(
+                database=database,
+                keyring=keyring,
+                identified=open_blobs(config, "identified", sealer=keyring.sealer("blob")),
+                deidentified=open_blobs(config, "deidentified"),
+                vault=Vault(database, keyring, audit),
+                audit=audit,
+                resources=ResourceStore(
+                    database,
+                    sealer=keyring.sealer("record"),
+                    index=keyring.index,
+                    on_saved=open_subscriptions(keyring, config).saved,
+                ),
+                search=ResourceSearch(database, sealer=keyring.sealer("record"), index=keyring.index),
+                queue=queue,
+            )
+    finally:
+        database.close()
+
+
+@contextlib.contextmanager
+def open_worker_stores(config: Config) -> Iterator[WorkerStores]:
+    """Open what a worker needs, which is of the de-identified zone, and close it at the end.
+
+    No key is read: of the data folder only the settings, the spool and the cache of models are used.
+
+    Raises
+    ------
+    ConfigError
+        If the ledger is not there, or not of this version.
+    """
+    database = open_database(config)
+    try:
+        migrate.check(database)
+        with contextlib.closing(open_queue(config, database)) as queue:
+            yield WorkerStores(database, open_blobs(config, "deidentified"), queue)
     finally:
         database.close()
 

@@ -1,5 +1,6 @@
 """What a publisher works with, and how its deeds come into the audit."""
 
+import time
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -119,7 +120,11 @@ class AuditWitness:
         """Note a delivery; the first message of an alert is the alert."""
         raised = entry.kind == "alert" and entry.recorded.inference.critical
         name = entry.destination
-        self._metrics.delivery(name or "fhir", "warning" if delivery.warning else "delivered")
+        self._metrics.delivery(
+            name or "fhir",
+            "warning" if delivery.warning else "delivered",
+            seconds=time.time() - entry.recorded.recorded_at,
+        )
         record = AuditRecord(
             "alert-raised" if raised else "result-disclosed" if name else "result-published",
             agent=self._agent,

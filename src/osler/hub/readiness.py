@@ -20,7 +20,7 @@ def ready_checks(hub: "Hub") -> Mapping[str, Callable[[], None]]:
     }
     if "dimse" in hub.roles:
         checks["dimse"] = lambda: _dimse(hub)
-    if hub.workers:
+    if hub.pool.workers():
         checks["models"] = lambda: _models(hub)
     return checks
 
@@ -46,7 +46,6 @@ def _dimse(hub: "Hub") -> None:
 
 
 def _models(hub: "Hub") -> None:
-    for worker, _ in hub.workers:
-        for status in worker.status():
-            if not status.ready:
-                raise PluginError(f"model {status.model}: {status.words}")
+    for status in hub.pool.status():
+        if not status.ready:
+            raise PluginError(f"model {status.model}: {status.words}")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +21,8 @@ from osler.errors import (
 from osler.infer.child import Answer
 from osler.infer.messages import Reading
 from osler.infer.ports import Fetch, Jobs, Record
-from osler.infer.slot import ModelSlot
-from osler.plugins import Instance, Study
+from osler.infer.slot import ModelSlot, Running
+from osler.plugins import Instance, Study, Tensors
 
 _RECORDERS: Final = 8
 
@@ -85,8 +86,8 @@ class Attempt:
             running.spool.clear()
             return
         try:
-            answers = running.process.read(readings, tick=self._tick)
-        except PluginError as error:
+            answers = running.process.read(readings, tick=self._tick, ask=_asking(claimed, running))
+        except (PluginError, ConfigError, IntegrityError) as error:
             jobs = [self._held[r.job_id] for r in readings if r.job_id in self._held]
             self._log.warning("inference-process-stopped", reason=str(error), jobs=len(jobs))
             if len(readings) > 1:  # one of them may be at fault: each gets a process of its own
@@ -157,3 +158,9 @@ class Attempt:
                 self._held = {job.id: job for job in self._jobs.extend(list(self._held.values()))}
             except Transient as error:
                 self._log.warning("lease-not-extended", reason=str(error))
+
+
+def _asking(jobs: Sequence[Job], running: Running) -> Callable[[Tensors], Tensors] | None:
+    """Return how a model asks for its job: with no word of which it is."""
+    ask, card = running.ask, running.process.hello.card
+    return partial(ask, jobs[0], card) if ask and card.endpoint and len(jobs) == 1 else None

@@ -12,11 +12,14 @@ from typing import Final
 from osler.domain.findings import Inference
 from osler.errors import ContractViolation, OslerError, PluginError
 from osler.infer import messages
+from osler.infer.asking import Asking
 from osler.infer.contract import check_inference
 from osler.infer.messages import Hello, Reading, Reply
 from osler.infer.sandbox import MOST_THREADS
 from osler.infer.spool import Spool
 from osler.infer.wire import Channel, Message
+from osler.plugins import Tensors
+from osler.registry.port import Pinned
 
 _SELECT_ALLOWANCE_S: Final = 30.0
 _SEND_S: Final = 30.0
@@ -44,6 +47,12 @@ class Start:
         Folders with models besides the installed packages.
     protected : tuple of str
         What the process must not be able to read: the data folder.
+    artefact : Pinned, optional
+        The folder that the model comes from, which the process may read; else an installed package brings it all.
+    device : str
+        Where it runs; see :class:`osler.infer.devices.Device`.
+    timeout_s : float
+        Longest time for one case in place of the card's, seconds; 0 for the card's.
     """
 
     model: str
@@ -53,6 +62,9 @@ class Start:
     load_s: float = 120.0
     folders: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
+    artefact: Pinned | None = None
+    device: str = "cpu"
+    timeout_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,7 @@ class InferenceProcess:
 
     def __init__(self, start: Start, spool: Spool) -> None:
         self._spool = spool
+        self._timeout_s = start.timeout_s
         # The process ends with the thread that starts it (PR_SET_PDEATHSIG), so that no orphan reads on.
         try:
             self._process = subprocess.Popen(
@@ -118,6 +131,8 @@ class InferenceProcess:
                 "age_policy": start.age_policy,
                 "folders": start.folders,
                 "protected": start.protected,
+                "artefact": _artefact(start.artefact),
+                "device": start.device,
             }
         )
         message = self._receive(start.load_s, None)
@@ -130,7 +145,13 @@ class InferenceProcess:
         """Whether the process still runs."""
         return self._process.poll() is None
 
-    def read(self, readings: Sequence[Reading], *, tick: Callable[[], None] | None = None) -> list[Answer]:
+    def read(
+        self,
+        readings: Sequence[Reading],
+        *,
+        tick: Callable[[], None] | None = None,
+        ask: Callable[[Tensors], Tensors] | None = None,
+    ) -> list[Answer]:
         """Have studies read, whose files lie in the spool.
 
         Parameters
@@ -138,6 +159,8 @@ class InferenceProcess:
         readings : sequence of Reading
         tick : callable, optional
             Called about twice a second while waiting.
+        ask : callable, optional
+            Puts questions to the model's endpoint, for these readings; it may take its time.
 
         Returns
         -------
@@ -150,22 +173,33 @@ class InferenceProcess:
             If the answer does not come in the card's time for each case; the process is stopped.
         PluginError
             If the process ends, or says what no model's process says; it is stopped.
+        OslerError
+            Of ``ask``, when the model has told its end without the answer.
         """
+        asking = Asking(self._spool, ask)
         try:
-            return self._read(readings, tick)
+            answers = self._read(readings, tick, asking)
         except BaseException:  # what it is up to now is not known
             self.close()
             raise
+        if asking.failure is not None:
+            raise asking.failure
+        return answers
 
-    def _read(self, readings: Sequence[Reading], tick: Callable[[], None] | None) -> list[Answer]:
-        card = self.hello.card
+    def _read(self, readings: Sequence[Reading], tick: Callable[[], None] | None, asking: Asking) -> list[Answer]:
+        timeout_s = self._timeout_s or self.hello.card.timeout_s
         self._send({"readings": [messages.reading_to_json(reading, self._spool.path) for reading in readings]})
-        chosen = self._receive(_SELECT_ALLOWANCE_S + card.timeout_s * len(readings), tick)
+        chosen = self._receive(_SELECT_ALLOWANCE_S + timeout_s * len(readings), tick)
         most = sum(len(reading.study.instances) for reading in readings)
         cases = chosen.get("cases")
         if not isinstance(cases, int) or cases > most:
             raise ContractViolation("the inference process chose more cases than there are instances")
-        message = self._receive(card.timeout_s * max(cases, 1), tick)
+        message = self._receive(timeout_s * max(cases, 1), tick)
+        for _ in range(2 * max(cases, 1)):  # a batch that fails is read again one by one
+            if "ask" not in message:
+                break
+            self._send(asking.answer(message, tick, tick_s=_TICK_S))
+            message = self._receive(timeout_s * max(cases, 1), tick)
         documents = message.get("replies")
         if not isinstance(documents, list) or len(documents) != len(readings):
             raise ContractViolation("the inference process does not answer each job")
@@ -228,6 +262,12 @@ class InferenceProcess:
             code = self._process.wait()
         how = f"signal {-code}" if code < 0 else f"code {code}"
         return PluginError(f"the model's process ended ({how})")
+
+
+def _artefact(pinned: Pinned | None) -> Message | None:
+    if pinned is None:
+        return None
+    return {"folder": str(pinned.folder), "sha256": pinned.sha256, "runtime": pinned.runtime}
 
 
 def _environment(start: Start, home: Path) -> dict[str, str]:

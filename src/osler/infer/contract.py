@@ -1,7 +1,8 @@
 """What a model's answer must be. Used in its process, by the worker, and by the contract test for authors."""
 
 import math
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,12 @@ from osler.errors import ContractViolation
 from osler.plugins import Card, Prediction, Selection, Study
 
 LARGEST_HEATMAP: Final = 4096  # rows and columns
+MOST_INPUTS: Final = 16
+ORIGIN: Final = ("age", "modality", "photometric", "scanner")
+"""What may be told of where a case comes from."""
+WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/+-]{0,47}")
+"""A value of it."""
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 def check_selection(study: Study, selection: Selection) -> None:
@@ -50,8 +57,24 @@ def check_prediction(card: Card, prediction: Prediction) -> None:
         raise ContractViolation("predict does not return a Prediction")
     check_findings(card, prediction.findings)
     _check_score(prediction.ood_score)
+    check_watched(prediction.inputs, {})
     if prediction.heatmap is not None:
         check_heatmap(prediction.heatmap)
+
+
+def check_watched(inputs: Mapping[str, float], origin: Mapping[str, str]) -> None:
+    """Check that what is watched for drift is few finite numbers and short words of harmless characters.
+
+    Raises
+    ------
+    ContractViolation
+    """
+    if len(inputs) > MOST_INPUTS or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in inputs):
+        raise ContractViolation(f"inputs are not at most {MOST_INPUTS} figures with names in lower case")
+    if not all(isinstance(value, float | int) and math.isfinite(value) for value in inputs.values()):
+        raise ContractViolation("a figure of the inputs is not a finite number")
+    if not set(origin) <= set(ORIGIN) or not all(WORD.fullmatch(word) for word in origin.values()):
+        raise ContractViolation("the origin of a case is not told in short words")
 
 
 def check_findings(card: Card, findings: Collection[Finding]) -> None:
@@ -116,6 +139,21 @@ def check_inference(card: Card, study: Study, inference: Inference) -> None:
     for result in inference.results:
         check_findings(card, result.findings)
         _check_score(result.ood_score)
+        check_watched(result.inputs, result.origin)
+
+
+def check_handed_in(card: Card, inference: Inference) -> None:
+    """Check what another process says that this model answered; the ledger checks of which study it may speak.
+
+    Raises
+    ------
+    ContractViolation
+    """
+    if inference.model != card.model_version:
+        raise ContractViolation("the answer is of another model")
+    for result in inference.results:
+        check_findings(card, result.findings)
+        check_watched(result.inputs, result.origin)
 
 
 def _check_score(score: float | None) -> None:

@@ -7,7 +7,9 @@
                      ◀───────     Hello, or an error
     Reading, ...     ───────▶     chooses the cases
                      ◀───────     how many
-                                  reads them
+                                  reads them; a model that runs elsewhere
+                     ◀───────     asks, each time
+    its answer       ───────▶
                      ◀───────     Reply, ...
 """
 
@@ -33,7 +35,7 @@ from osler.errors import (
     UnsupportedKind,
 )
 from osler.infer.sandbox import SandboxReport
-from osler.plugins import Card, Instance, Output, Study
+from osler.plugins import Card, Endpoint, Instance, Output, Study
 
 STEPS: Final = ("select", "predict")
 _LONGEST_REASON: Final = 200
@@ -99,7 +101,7 @@ def error_from_json(document: Any) -> OslerError:
 def hello_to_json(hello: Hello) -> dict[str, Any]:
     """Write the greeting."""
     card = dataclasses.asdict(hello.card)
-    for name in ("training_data", "evaluation"):  # free form, perhaps with the dates of a YAML file
+    for name in ("training_data", "evaluation", "needs"):  # free form, perhaps with the dates of a YAML file
         card[name] = json.loads(json.dumps(card[name], default=str))
     return {
         "card": card,
@@ -123,11 +125,12 @@ def hello_from_json(document: Mapping[str, Any]) -> Hello:
             for output in values["outputs"]
         )
         values["modalities"] = tuple(map(str, values["modalities"]))
+        values["endpoint"] = Endpoint.from_mapping(values["endpoint"]) if values.get("endpoint") else None
         values["max_batch"], values["timeout_s"] = int(values["max_batch"]), float(values["timeout_s"])
         report = document["sandbox"]
         sandbox = SandboxReport(tuple(map(str, report["applied"])), tuple(map(short, report["missing"])))
         return Hello(Card(**values), sandbox, float(document["seconds"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise ContractViolation("the greeting of the inference process cannot be read") from None
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from osler.domain.events import Job
 from osler.domain.findings import Inference
+from osler.plugins import Card, Tensors
 
 Fetch = Callable[[str, Path], None]
 """Put a blob, by its reference, into a file of the spool."""
@@ -16,6 +17,10 @@ Record = Callable[[Job, Inference, dict[str, bytes]], bool]
 It is called from several threads at once. The heatmaps are PNG files by their SHA-256, which is what
 ``CaseResult.heatmap`` holds.
 """
+
+
+Ask = Callable[[Job, Card, Tensors], Tensors]
+"""Put a question of a model that runs elsewhere to its endpoint, for one job, and return the answer, checked."""
 
 
 class Jobs(Protocol):

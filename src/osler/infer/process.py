@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from osler.infer import sandbox
+from osler.infer.devices import Device
 from osler.infer.wire import Channel
 
 
@@ -22,10 +23,14 @@ def main() -> int:
     if start is None:
         return 0
     sys.path.extend(start["folders"])
+    artefact = start["artefact"]
+    folders = [Path(artefact["folder"])] if artefact else []
+    device = Device(start["device"])
     report = sandbox.apply(
-        readable=_model_folders(start["model"]),
+        readable=[*folders, *_model_folders(artefact["runtime"] if artefact else start["model"])],
         spool=Path.cwd(),
-        memory_mb=start["memory_mb"],
+        memory_mb=None if device.files else start["memory_mb"],  # a GPU's driver maps far more than it uses
+        devices=device.files,
         protected=[Path(path) for path in start["protected"]],
     )
     from osler.infer.reading import serve

@@ -13,31 +13,37 @@ from PIL import Image
 from osler.domain.findings import CaseResult, Inference, Refusal
 from osler.errors import InputRejected, OslerError, PluginError
 from osler.infer import messages
+from osler.infer.asking import Asker
 from osler.infer.batching import Outcome, predict_all
 from osler.infer.contract import check_selection
+from osler.infer.devices import Device
 from osler.infer.messages import Hello, Reading, Reply
+from osler.infer.origin import origin_of
 from osler.infer.sandbox import SandboxReport
 from osler.infer.wire import Channel, Message
 from osler.plugins import Case, LoadContext, Model, Selection
 from osler.registry.boundary import call
+from osler.registry.loading import open_artefact
 from osler.registry.local import Registry
 
 
 def serve(channel: Channel, start: Message, report: SandboxReport) -> int:
     """Load the model, greet, and answer requests until the worker closes the pipe."""
-    began = time.perf_counter()
+    began, spool = time.perf_counter(), Path.cwd()
+    asker = Asker(channel, spool)
     try:
-        model = _load(start)
+        model = _load(start, asker)
     except OslerError as error:
         channel.send({"error": messages.error_to_json(error)})
         return 1
     channel.send(messages.hello_to_json(Hello(model.card, report, time.perf_counter() - began)))
-    spool = Path.cwd()
     while (request := channel.receive()) is not None:
         readings = [messages.reading_from_json(document, spool) for document in request["readings"]]
         selected = [_select(model, reading) for reading in readings]
         channel.send({"cases": sum(len(s.selection.cases) for s in selected if isinstance(s, _Selected))})
+        asker.reading = True
         replies = _read(model, selected, spool / "out")
+        asker.reading = False
         channel.send({"replies": [messages.reply_to_json(reply) for reply in replies]})
     return 0
 
@@ -49,11 +55,20 @@ class _Selected:
     seconds: float
 
 
-def _load(start: Message) -> Model:
-    handle = Registry().resolve(start["model"])
-    model = handle.open()
-    handle.verified(model.card)
-    context = LoadContext(threads=start["threads"], age_policy=start["age_policy"])
+def _load(start: Message, asker: Asker) -> Model:
+    artefact = start["artefact"]
+    if artefact:
+        model = open_artefact(Path(artefact["folder"]), artefact["sha256"], Registry().resolve(artefact["runtime"]))
+    else:
+        handle = Registry().resolve(start["model"])
+        model = handle.open()
+        handle.verified(model.card)
+    context = LoadContext(
+        threads=start["threads"],
+        age_policy=start["age_policy"],
+        providers=Device(start["device"]).providers,
+        ask=asker if model.card.endpoint else None,
+    )
     call("load", lambda: model.load(context))
     return model
 
@@ -101,6 +116,8 @@ def _reply(model: Model, item: _Selected, outcomes: list[tuple[Case, Outcome]], 
                     messages.short(reason) for reason in (*case.outside_intended_use, *answer.outside_intended_use)
                 ),
                 ood_score=answer.ood_score,
+                inputs={name: float(value) for name, value in answer.inputs.items()},
+                origin=origin_of(case, item.reading.study.age_band),
             )
             if answer.heatmap is not None:
                 key = _write_heatmap(answer.heatmap, out)

@@ -74,7 +74,14 @@ class SandboxReport:
         return not self.missing
 
 
-def apply(*, readable: Iterable[Path], spool: Path, memory_mb: int, protected: Iterable[Path]) -> SandboxReport:
+def apply(
+    *,
+    readable: Iterable[Path],
+    spool: Path,
+    memory_mb: int | None,
+    protected: Iterable[Path],
+    devices: Iterable[Path] = (),
+) -> SandboxReport:
     """Draw the boundary around this process; it cannot be undone.
 
     Parameters
@@ -83,10 +90,12 @@ def apply(*, readable: Iterable[Path], spool: Path, memory_mb: int, protected: I
         Where the model's package lies, besides Python's own search path.
     spool : Path
         Folder with ``in`` (read) and ``out`` (read and write).
-    memory_mb : int
-        Address space, MB.
+    memory_mb : int or None
+        Address space, MB; None for no limit.
     protected : iterable of Path
         What must not be readable afterwards (the data folder); it is tried.
+    devices : iterable of Path
+        Device files of a GPU that it may use.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     steps = {
@@ -97,7 +106,7 @@ def apply(*, readable: Iterable[Path], spool: Path, memory_mb: int, protected: I
         "ends with its parent": _end_with_parent(libc),
         "Landlock": landlock.restrict(
             readable=[*map(Path, _SYSTEM_READABLE), *_python_paths(), *readable, spool],
-            usable=[Path("/dev/null")],
+            usable=[Path("/dev/null"), *devices],
             writable=[spool / "out"],
         ),
         "seccomp": seccomp.install(),
@@ -136,16 +145,18 @@ def _drop_capabilities(libc: ctypes.CDLL) -> str | None:
     return _failure(libc.capset(header, none))
 
 
-def _limit(memory_mb: int) -> str | None:
+def _limit(memory_mb: int | None) -> str | None:
     limits = {
-        resource.RLIMIT_AS: memory_mb * 2**20,
+        resource.RLIMIT_AS: resource.RLIM_INFINITY if memory_mb is None else memory_mb * 2**20,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: _LARGEST_FILE,
         resource.RLIMIT_NOFILE: _MOST_FILES,
     }
     for kind, value in limits.items():
         hard = resource.getrlimit(kind)[1]
-        lower = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        lower = (
+            value if hard == resource.RLIM_INFINITY else hard if value == resource.RLIM_INFINITY else min(value, hard)
+        )
         resource.setrlimit(kind, (lower, lower))
     return None
 

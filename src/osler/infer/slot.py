@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from osler.errors import OslerError
+from osler.errors import OslerError, PluginError
 from osler.infer.child import InferenceProcess, Start
 from osler.infer.messages import Hello
+from osler.infer.ports import Ask
 from osler.infer.spool import Spool
 
 _RELOAD_S: Final = 30.0
+_LEARNING: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Running:
 
     process: InferenceProcess
     spool: Spool
+    ask: Ask | None = None
 
     def close(self) -> None:
         """Stop the process and remove its spool."""
@@ -44,9 +47,12 @@ class ModelSlot:
     start : Start
     spool_root : Path
     log : structlog logger
+    ask : Ask, optional
+        Puts questions to endpoints; without it a model that runs elsewhere does not run here.
     """
 
-    def __init__(self, start: Start, spool_root: Path, log: Any) -> None:
+    def __init__(self, start: Start, spool_root: Path, log: Any, ask: Ask | None = None) -> None:
+        self._ask = ask
         self._start = start
         self._spool_root = spool_root
         self._log = log.bind(model=start.model)
@@ -54,16 +60,30 @@ class ModelSlot:
         self._words = "not started"
         self._hello: Hello | None = None
         self._running: Running | None = None
+        self._job_s = 0.0  # how long a job takes; 0 while that is not known
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names under which jobs ask for this model."""
         return (self._start.model, str(self._hello.card.model_version)) if self._hello else (self._start.model,)
 
-    @property
-    def batch(self) -> int:
-        """How many jobs are worth claiming at a time."""
-        return max(1, self._hello.card.max_batch) if self._hello else 1
+    def batch(self, within_s: float) -> int:
+        """Say how many jobs to claim at a time; of a model that runs elsewhere one, whose the question is.
+
+        Parameters
+        ----------
+        within_s : float
+            Longest that they may take together, by what the last ones took, seconds; 0 for any time.
+        """
+        most = max(1, self._hello.card.max_batch) if self._hello and not self._hello.card.endpoint else 1
+        if within_s <= 0:
+            return most
+        return max(1, min(most, int(within_s / self._job_s))) if self._job_s else 1
+
+    def took(self, jobs: int, seconds: float) -> None:
+        """Note how long a batch took."""
+        job_s = seconds / jobs
+        self._job_s = job_s if not self._job_s else self._job_s + _LEARNING * (job_s - self._job_s)
 
     def running(self) -> Running | None:
         """Return the running process, started if need be; None when it does not start (tried again after a while)."""
@@ -75,6 +95,7 @@ class ModelSlot:
         spool = Spool(self._spool_root)
         try:
             process = InferenceProcess(self._start, spool)
+            self._check_reach(process)
         except OslerError as error:
             spool.close()
             self._not_before = time.monotonic() + _RELOAD_S
@@ -85,8 +106,13 @@ class ModelSlot:
             self._log.warning("sandbox-incomplete", missing=list(process.hello.sandbox.missing))
         self._log.info("model-loaded", version=process.hello.card.version, seconds=round(process.hello.seconds, 3))
         self._hello, self._words = process.hello, "ready"
-        self._running = Running(process, spool)
+        self._running = Running(process, spool, self._ask)
         return self._running
+
+    def _check_reach(self, process: InferenceProcess) -> None:
+        if process.hello.card.endpoint and self._ask is None:
+            process.close()
+            raise PluginError("the model runs elsewhere, and only the hub itself may ask there, not osler worker")
 
     def status(self) -> ModelStatus:
         """Return the state of the model."""

@@ -70,26 +70,29 @@ class Spool:
         return {key: self._heatmap(key, name) for key, name in names.items()}
 
     def _heatmap(self, key: str, name: str) -> bytes:
+        return checked_heatmap(self.written(name, _LARGEST_PNG), key)
+
+    def written(self, name: str, most: int) -> bytes:
+        """Read a file that the process wrote into ``out``.
+
+        Raises
+        ------
+        ContractViolation
+            If it is not there, no plain file, or longer than ``most`` bytes.
+        """
         if "/" in name:
-            raise ContractViolation("a heatmap lies outside the spool")
+            raise ContractViolation("a file of the model lies outside the spool")
         try:
             descriptor = os.open(self.outbox / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, ValueError):
-            raise ContractViolation("a heatmap is not there") from None
+            raise ContractViolation("a file of the model is not there") from None
         try:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_PNG:
-                raise ContractViolation("a heatmap is not a file of bounded size")
-            content = os.read(descriptor, _LARGEST_PNG)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+                raise ContractViolation("a file of the model is not a file of bounded size")
+            return os.read(descriptor, most)
         finally:
             os.close(descriptor)
-        header = _PNG_START.match(content)
-        sides = [int.from_bytes(side, "big") for side in header.groups()] if header else [0]
-        if not 0 < min(sides) <= max(sides) <= LARGEST_HEATMAP:
-            raise ContractViolation("a heatmap is not an 8-bit greyscale PNG of bounded size")
-        if hashlib.sha256(content).hexdigest() != key:
-            raise ContractViolation("a heatmap is not what its hash says")
-        return content
 
     def overflows(self) -> bool:
         """Whether the process has written more than a model has reason to."""
@@ -116,6 +119,23 @@ class Spool:
         """Remove the spool."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
+
+
+def checked_heatmap(content: bytes, key: str) -> bytes:
+    """Return a heatmap that came from elsewhere.
+
+    Raises
+    ------
+    ContractViolation
+        If it is not an 8-bit greyscale PNG of bounded size, or not what its hash says.
+    """
+    header = _PNG_START.match(content)
+    sides = [int.from_bytes(side, "big") for side in header.groups()] if header else [0]
+    if not 0 < min(sides) <= max(sides) <= LARGEST_HEATMAP:
+        raise ContractViolation("a heatmap is not an 8-bit greyscale PNG of bounded size")
+    if hashlib.sha256(content).hexdigest() != key:
+        raise ContractViolation("a heatmap is not what its hash says")
+    return content
 
 
 def _empty(folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from osler.domain.events import Received
 from osler.domain.identifiers import InstanceIdentity
-from osler.errors import DataSetMismatch, InputRejected, Malformed, OslerError, UnsupportedMediaType
+from osler.errors import DataSetMismatch, InputRejected, Malformed, OslerError, Transient, UnsupportedMediaType
 from osler.ingest.multipart import BodyLimits, MediaType, Multipart, parse_content_type
 from osler.standards.dicom import read_identity, with_own_meta
 
@@ -52,10 +52,12 @@ class StoreResult:
 
     @property
     def http_status(self) -> int:
-        """200 all stored, 202 some, 409 none (PS3.18 table 10.5.3-1)."""
+        """200 all stored, 202 some, 409 none, 503 none but another time (PS3.18 table 10.5.3-1)."""
         if not self.failed:
             return 200
-        return 202 if self.stored else 409
+        if self.stored:
+            return 202
+        return 503 if all(failure.reason == Transient.dimse_status for failure in self.failed) else 409
 
     def to_json(self, base_url: str) -> dict[str, Any]:
         """Build the response's dataset in the DICOM JSON model (PS3.18 annexes F and I).

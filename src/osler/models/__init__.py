@@ -9,14 +9,14 @@ import yaml
 
 from osler.domain.codes import Code
 from osler.errors import ConfigError, IntegrityError
-from osler.plugins import Card, Output
+from osler.plugins import Card, Endpoint, Output
 
 
 def read_card(folder: Path) -> Card:
     """Read ``card.yaml`` in a model's folder.
 
     Its keys are the fields of :class:`osler.plugins.Card`, those of each of ``outputs`` the fields of
-    :class:`osler.plugins.Output`.
+    :class:`osler.plugins.Output`, those of ``endpoint`` the fields of :class:`osler.plugins.Endpoint`.
 
     Parameters
     ----------
@@ -36,9 +36,10 @@ def read_card(folder: Path) -> Card:
                 **content,
                 "outputs": tuple(_output(entry) for entry in content["outputs"]),
                 "modalities": tuple(content["modalities"]),
+                "endpoint": Endpoint.from_mapping(content["endpoint"]) if content.get("endpoint") else None,
             }
         )
-    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+    except (OSError, yaml.YAMLError, TypeError, KeyError, ValueError, AttributeError) as error:
         raise ConfigError(f"the card {path} cannot be used: {error}") from error
 
 

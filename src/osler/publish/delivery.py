@@ -116,6 +116,8 @@ class Publisher:
         self._witness = witness
         self._owner = owner
         self._clock = clock
+        self.on_tried: Callable[[Entry, float, OslerError | None], None] = lambda entry, began_at, error: None
+        """Told of each attempt that has just ended, when it began (seconds since the epoch), and its error."""
         self._kinds = {"fhir": self._fhir, "sr": self._sr, "sc": self._sc, "alert": self._alert, "oru": self._oru}
 
     def step(self, kinds: Sequence[str] = ()) -> bool:
@@ -135,10 +137,13 @@ class Publisher:
         entry = next(iter(self._means.outbox.claim(self._owner, kinds=kinds)), None)
         if entry is None:
             return False
+        began_at = self._clock()
         try:
             settle = self._kinds[entry.kind](entry)
             self._means.database.write(lambda c: self._settle(c, entry, settle))
+            self.on_tried(entry, began_at, None)
         except OslerError as error:
+            self.on_tried(entry, began_at, error)
             reason, retryable = str(error), error.retryable
             self._means.database.write(lambda c: self._put_off(c, entry, reason, retryable))
             if isinstance(error, IntegrityError):

@@ -99,7 +99,8 @@ class Outbox:
         Parameters
         ----------
         owner : str
-            Who takes them; different for each start of a publisher.
+            Who takes them; different for each start of a publisher. It has done with what it took of those kinds
+            before.
         kinds : sequence of str
             Take only these; empty for all.
         limit : int
@@ -107,7 +108,7 @@ class Outbox:
         now = self._clock()
 
         def take(connection: Connection) -> list[Entry]:
-            due = _due(now).where(outbox.c.kind.in_(kinds)) if kinds else _due(now)
+            due = _due(now, owner).where(outbox.c.kind.in_(kinds)) if kinds else _due(now, owner)
             rows = connection.execute(due.limit(limit).with_for_update(skip_locked=True, of=outbox)).all()
             if rows:
                 connection.execute(
@@ -302,7 +303,7 @@ def recorded_result(connection: Connection, inference_id: str) -> Recorded:
     return Recorded(row.id, loads(row.body), row.revision, row.created_at)
 
 
-def _due(now: float) -> Any:
+def _due(now: float, owner: str) -> Any:
     earlier = outbox.alias("earlier")
     waits = (  # messages arrive in the order of what they say: an older one that is put off holds up the later ones
         exists()
@@ -320,7 +321,8 @@ def _due(now: float) -> Any:
         )
         .correlate(outbox)
     )
-    free = outbox.c.lease_until.is_(None) | (outbox.c.lease_until <= now)
+    # What the owner has claimed already it could not put down: the database was away then.
+    free = outbox.c.lease_until.is_(None) | (outbox.c.lease_until <= now) | (outbox.c.lease_owner == owner)
     recorded = (inference.c.body, inference.c.revision, inference.c.study_uid, inference.c.model)
     return (
         select(outbox, *recorded, inference.c.created_at.label("recorded_at"))

@@ -47,8 +47,8 @@ class Entry:
 class Queue(Protocol):
     """A durable queue of jobs, each one model's work on one revision of one de-identified study."""
 
-    def put(self, connection: Connection, study: Deidentified, model: str) -> bool:
-        """Add a job within the caller's transaction.
+    def put(self, connection: Connection, study: Deidentified, model: str, *, site: str = "") -> bool:
+        """Add a job within the caller's transaction; the jobs that wait of different sites take turns.
 
         Returns
         -------
@@ -71,6 +71,10 @@ class Queue(Protocol):
 
     def extend(self, jobs: Sequence[Job], now: float | None = None) -> list[Job]:
         """Renew leases; return the jobs that are still the caller's, with their new lease."""
+        ...
+
+    def held(self, connection: Connection, job_id: str, lease: str) -> Job | None:
+        """Return a job that is in progress under a lease, as its worker has it; None when it is not any more."""
         ...
 
     def complete(self, connection: Connection, job: Job) -> bool:
@@ -114,4 +118,16 @@ class Queue(Protocol):
         NotFound
             If there is no such job.
         """
+        ...
+
+    def relay(self) -> bool:
+        """Bring waiting jobs to where workers claim them, one round; False when there was nothing to bring."""
+        ...
+
+    def reachable(self) -> bool:
+        """Tell whether jobs can be claimed; False while a broker is away. Jobs can be put all the same."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what the queue holds outside the ledger."""
         ...

@@ -9,20 +9,24 @@ from osler.config import ALERTING, Config, Destination
 from osler.domain.events import Job, Recorded
 from osler.domain.findings import Inference
 from osler.domain.inference_json import dumps, loads
-from osler.domain.states import DeliveryState
+from osler.domain.states import DeliveryState, Role
 from osler.errors import ContractViolation
 from osler.storage.database import insert_ignore
+from osler.storage.model_roles import role_of
+from osler.storage.notify import announce
 from osler.storage.tables import alert, outbox
 from osler.storage.tables import inference as inference_table
 
 _NAMESPACE: Final = uuid.UUID("0126de2c-8f4f-48d2-a78d-c84868f20d98")
 
 
-def save(connection: Connection, job: Job, inference: Inference, *, config: Config, now: float) -> Recorded | None:
+def save(
+    connection: Connection, job: Job, inference: Inference, *, config: Config, now: float, deliver: bool = True
+) -> Recorded | None:
     """Write down what a model said of a study, and plan its deliveries.
 
-    An inference without results (every series was refused) is written down and goes nowhere. One that comes after the
-    inference on a later revision of the study adds nothing and goes nowhere either.
+    An inference without results (every series was refused) is written down and goes nowhere, and so does a shadow's.
+    One that comes after the inference on a later revision of the study adds nothing and goes nowhere either.
 
     Parameters
     ----------
@@ -35,6 +39,8 @@ def save(connection: Connection, job: Job, inference: Inference, *, config: Conf
         Names the destinations and what they want.
     now : float
         Seconds since the epoch, UTC.
+    deliver : bool
+        False for a study of a spoke: its results wait to be fetched.
 
     Returns
     -------
@@ -47,10 +53,12 @@ def save(connection: Connection, job: Job, inference: Inference, *, config: Conf
         If the inference names another model, study, series or instance than its job.
     """
     _check_same(job, inference)
-    model = str(inference.model)
+    model, role = str(inference.model), role_of(connection, job.id)
     earlier = connection.execute(
         select(inference_table.c.revision, inference_table.c.body).where(
-            inference_table.c.study_uid == inference.study_instance_uid, inference_table.c.model == model
+            inference_table.c.study_uid == inference.study_instance_uid,
+            inference_table.c.model == model,
+            inference_table.c.role != Role.SHADOW.value,
         )
     ).all()
     inference_id = str(uuid.uuid5(_NAMESPACE, f"{inference.study_instance_uid}\n{job.study.revision}\n{model}"))
@@ -60,15 +68,22 @@ def save(connection: Connection, job: Job, inference: Inference, *, config: Conf
         "study_uid": inference.study_instance_uid,
         "revision": job.study.revision,
         "model": model,
+        "role": role.value,
         "body": dumps(inference),
         "critical": inference.critical,
         "created_at": now,
     }
     if not insert_ignore(connection, inference_table, [row]):
         return None
-    if inference.results and all(e.revision < job.study.revision for e in earlier):
+    if (
+        deliver
+        and inference.results
+        and role is not Role.SHADOW
+        and all(e.revision < job.study.revision for e in earlier)
+    ):
         urgent = bool(_critical(inference) - {known for e in earlier for known in _critical(loads(e.body))})
         insert_ignore(connection, outbox, _deliveries(inference_id, inference, urgent=urgent, config=config, now=now))
+        announce(connection, "publish")
         if urgent:
             insert_ignore(connection, alert, [_alert(inference_id, config, now)])
     return Recorded(inference_id, inference, job.study.revision, now)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from osler.errors import ConfigError, IntegrityError, PluginError
-from osler.plugins import Card, Model
+from osler.plugins import Card, FolderModel, Model
 from osler.registry.boundary import call
 
 GROUP: Final = "osler.models"
@@ -65,6 +65,19 @@ class ModelHandle:
     def card(self) -> Card:
         """The card. Imports the model."""
         return self.open().card
+
+    def open_folder(self, folder: Path) -> Model:
+        """Import the model and make it from an artefact's folder; its weights are not loaded yet.
+
+        Raises
+        ------
+        PluginError
+            If it cannot be imported, or takes no folder.
+        """
+        own = call(f"model {self.name} cannot be imported", lambda: self.entry_point.load()())
+        if not isinstance(own, FolderModel):
+            raise PluginError(f"model {self.name} opens no artefacts: it has no from_folder")
+        return call("from_folder", lambda: type(own).from_folder(folder))
 
     def verified(self, card: Card) -> Path:
         """Find the file whose hash the card states.

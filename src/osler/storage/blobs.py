@@ -1,60 +1,29 @@
 """Blobs in a folder, named by the hash of their content, sealed when they are identified.
 
-A sealed file is a sequence of frames, so that a large blob is sealed and opened with bounded memory::
-
-    frame    length of the sealed part (4 bytes, big-endian) | sealed part
-    AAD      reference | number of the frame | whether it is the last one
-
-Frames can therefore not be changed, swapped within or between files, cut off or added without notice.
+The form of what is kept is that of :mod:`osler.storage.frames`, wherever it is kept.
 """
 
 import errno
 import hashlib
 import os
-import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from osler.errors import IntegrityError, NotFound, OslerError, StorageBusy, StorageFull
+from osler.storage.blob_port import Blobs, Kept, Pending, Sealer, check_reference, is_reference
+from osler.storage.frames import FRAME, content_of, kept_form
 from osler.storage.private_files import sync_folder
+from osler.storage.room import DiskRoom
 
-_FRAME = 4 * 1024 * 1024
-_LENGTH_BYTES = 4
-_REFERENCE = re.compile(r"[0-9a-f]{64}")
+__all__ = ["Blobs", "FolderBlobs", "Kept", "Pending", "Sealer"]
+
 _ABANDONED_S = 3600.0
-_SPACE_CHECK_S = 1.0
 _SYNC_THREADS = 8
-
-
-class Sealer(Protocol):
-    """Authenticated encryption under keys that the caller need not know."""
-
-    def seal(self, plaintext: bytes, aad: bytes) -> bytes:
-        """Encrypt; ``aad`` must be the same when it is opened."""
-
-    def open(self, sealed: bytes, aad: bytes) -> bytes:
-        """Decrypt, or raise IntegrityError."""
-
-
-class Blobs(Protocol):
-    """Content under its hash."""
-
-    def put(self, content: bytes) -> str:
-        """Keep a blob, durably, and return its reference: the SHA-256 of the content, lower-case hex."""
-
-    def get(self, ref: str) -> bytes:
-        """Return a blob."""
-
-    def exists(self, ref: str) -> bool:
-        """Tell whether a blob is there."""
-
-    def delete(self, ref: str) -> None:
-        """Remove a blob; one that is not there is no error."""
 
 
 class Staged:
@@ -126,11 +95,8 @@ class FolderBlobs:
     ) -> None:
         self.root = root
         self._sealer = sealer
-        self._min_free_bytes = min_free_bytes
         self._durable = durable
-        self._ask_free_bytes = free_bytes
-        self._free_bytes = 0
-        self._free_until = 0.0
+        self._room = DiskRoom(root, min_free_bytes, free_bytes)
         self._incoming = root / "incoming"
         for folder in (root, self._incoming):  # of what it makes on the way, mkdir lets everybody read
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -151,7 +117,7 @@ class FolderBlobs:
         StorageBusy
             If the disk failed.
         """
-        return self._kept(content, lambda ref, path: self._write(ref, content, path))
+        return self._kept(content, lambda ref, path: self._write(path, kept_form(ref, content, self._sealer)))
 
     def stage(self, content: bytes) -> "Staged":
         """Write a blob and give it its name at once; ``settle`` of what is returned waits for the disk.
@@ -175,7 +141,7 @@ class FolderBlobs:
             if path.exists() and self._holds(ref, content):
                 self._sync(path.parent)
                 return ref
-            self._take_space(len(content))
+            self._room.take(len(content))
             write(ref, path)
         except OSError as error:
             raise _translate(error) from None
@@ -209,7 +175,7 @@ class FolderBlobs:
         StorageFull
             If there is not.
         """
-        self._take_space(0)
+        self._room.take()
 
     def link_to(self, ref: str, path: Path) -> None:
         """Give a worker its own read-only copy of a blob, checked on the way.
@@ -243,15 +209,52 @@ class FolderBlobs:
         NotFound
             If this is no reference.
         """
-        if not _REFERENCE.fullmatch(ref):
-            raise NotFound("not a blob reference")
+        check_reference(ref)
         return self.root / ref[:2] / ref
 
-    def _write(self, ref: str, content: bytes, path: Path) -> None:
+    def refs(self) -> Iterator[str]:
+        """Yield the references of all blobs, in no order."""
+        for number in range(256):
+            for entry in os.scandir(self.root / f"{number:02x}"):
+                if is_reference(entry.name):
+                    yield entry.name
+
+    def kept(self, ref: str) -> Kept:
+        """Return a blob as it is kept, unopened and unchecked.
+
+        Raises
+        ------
+        NotFound
+            If there is none of that reference.
+        """
+        try:
+            file = self.path(ref).open("rb")
+        except FileNotFoundError:
+            raise NotFound("there is no such blob") from None
+        except OSError as error:
+            raise _translate(error) from None
+        return Kept(os.fstat(file.fileno()).st_size, _chunks(file))
+
+    def bring_back(self, ref: str, chunks: Iterable[bytes]) -> None:
+        """Keep, durably, what ``kept`` gave.
+
+        Raises
+        ------
+        StorageFull, StorageBusy
+            As ``put``.
+        """
+        try:
+            self._room.take()
+            self._write(self.path(ref), chunks)
+        except OSError as error:
+            raise _translate(error) from None
+
+    def _write(self, path: Path, chunks: Iterable[bytes]) -> None:
         temporary = self._incoming / secrets.token_hex(16)
         try:
             with open(self._create(temporary), "wb", buffering=0) as file:
-                self._write_frames(file, ref, content)
+                for chunk in chunks:
+                    _write_all(file, chunk)
                 if self._durable:
                     os.fsync(file.fileno())
             temporary.rename(path)
@@ -266,7 +269,8 @@ class FolderBlobs:
         descriptor = self._create(temporary)
         try:
             with open(descriptor, "wb", buffering=0, closefd=False) as file:
-                self._write_frames(file, ref, content)
+                for chunk in kept_form(ref, content, self._sealer):
+                    _write_all(file, chunk)
             temporary.rename(path)
         except BaseException:
             os.close(descriptor)
@@ -277,24 +281,10 @@ class FolderBlobs:
     def _create(self, path: Path) -> int:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
-    def _write_frames(self, file: BinaryIO, ref: str, content: bytes) -> None:
-        if self._sealer is None:
-            _write_all(file, content)
-            return
-        last = max(0, (len(content) - 1) // _FRAME)
-        for number in range(last + 1):
-            frame = content if last == 0 else content[number * _FRAME : (number + 1) * _FRAME]
-            sealed = self._sealer.seal(frame, _aad(ref, number, number == last))
-            _write_all(file, len(sealed).to_bytes(_LENGTH_BYTES, "big"))
-            _write_all(file, sealed)
-
     def _frames(self, ref: str) -> Iterator[bytes]:
         try:
             with self.path(ref).open("rb") as file:
-                if self._sealer is None:
-                    yield from _checked(file, ref)
-                else:
-                    yield from _opened(file, ref, self._sealer)
+                yield from content_of(file, ref, size=os.fstat(file.fileno()).st_size, sealer=self._sealer)
         except FileNotFoundError:
             raise NotFound("there is no such blob") from None
         except OSError as error:
@@ -311,16 +301,6 @@ class FolderBlobs:
         if self._durable:
             sync_folder(folder)
 
-    def _take_space(self, size: int) -> None:
-        if self._min_free_bytes == 0:
-            return
-        now = time.monotonic()
-        if now >= self._free_until:
-            self._free_bytes, self._free_until = self._ask_free_bytes(self.root), now + _SPACE_CHECK_S
-        if self._free_bytes - size < self._min_free_bytes:
-            raise StorageFull("the disk watermark is reached")
-        self._free_bytes -= size
-
     def _remove_abandoned(self) -> None:
         """Remove what a killed process left half written; what is young may belong to another process."""
         oldest = time.time() - _ABANDONED_S
@@ -329,42 +309,19 @@ class FolderBlobs:
                 Path(entry.path).unlink(missing_ok=True)
 
 
-def _aad(ref: str, number: int, last: bool) -> bytes:
-    return bytes.fromhex(ref) + number.to_bytes(8, "big") + bytes((last,))
-
-
 def _write_all(file: BinaryIO, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[file.write(view) :]
 
 
-def _checked(file: BinaryIO, ref: str) -> Iterator[bytes]:
-    digest = hashlib.sha256()
-    while frame := file.read(_FRAME):
-        digest.update(frame)
-        yield frame
-    if digest.hexdigest() != ref:
-        raise IntegrityError(f"blob {ref[:12]} is not what was kept")
-
-
-def _opened(file: BinaryIO, ref: str, sealer: Sealer) -> Iterator[bytes]:
-    damaged = IntegrityError(f"blob {ref[:12]} is not what was kept")
-    left = os.fstat(file.fileno()).st_size
-    number = 0
-    while True:
-        header = file.read(_LENGTH_BYTES)
-        length = int.from_bytes(header, "big")
-        left -= _LENGTH_BYTES + length
-        if len(header) < _LENGTH_BYTES or left < 0:
-            raise damaged
-        try:
-            yield sealer.open(file.read(length), _aad(ref, number, left == 0))
-        except IntegrityError:
-            raise damaged from None
-        if left == 0:
-            return
-        number += 1
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    try:
+        with file:
+            while chunk := file.read(FRAME):
+                yield chunk
+    except OSError as error:
+        raise _translate(error) from None
 
 
 def _translate(error: OSError) -> OslerError:

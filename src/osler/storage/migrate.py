@@ -20,6 +20,8 @@ def upgrade(database: Database) -> None:
     """
 
     def change(connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":  # an index of years of data may take its time
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         config = _config()
         _refuse_newer(connection, ScriptDirectory.from_config(config))
         config.attributes["connection"] = connection
@@ -44,6 +46,27 @@ def check(database: Database) -> None:
                 "the database's schema is behind this program: stop the hub, back the database up, and run "
                 "osler init on the same data folder; it brings the schema on and leaves what is there"
             )
+
+
+def behind(database: Database) -> str:
+    """Return the revision of a ledger that ``upgrade`` would change; empty when it is new, or as it should be.
+
+    Raises
+    ------
+    ConfigError
+        If the ledger was written by a newer program.
+    """
+    scripts = ScriptDirectory.from_config(_config())
+    with database.read() as connection:
+        _refuse_newer(connection, scripts)
+        held = _revision(connection) or ""
+    return "" if held == scripts.get_current_head() else held
+
+
+def revision(database: Database) -> str:
+    """Return the revision of the ledger's schema; empty when it has none."""
+    with database.read() as connection:
+        return _revision(connection) or ""
 
 
 def _config() -> Config:

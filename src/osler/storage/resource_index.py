@@ -15,6 +15,7 @@ from osler.standards.fhir_dates import NO_DATE
 from osler.standards.fhir_index import CONTEXT, Indexed, context_of, index_of, is_local, patient_of
 from osler.standards.fhir_json import Resource
 from osler.standards.fhir_search import SEARCHABLE, table_text
+from osler.storage.database import insert_rows
 from osler.storage.tables import resource as resources
 from osler.storage.tables import resource_reference as references
 from osler.storage.tables import resource_span as spans
@@ -30,7 +31,6 @@ _KEYS: Final = {
 }
 BELONGING: Final = {"Provenance": "target", "Binary": CONTEXT}
 """By which links a resource belongs where others do."""
-_ADD: Final = {table: table.insert() for table in _KEYS}
 _REMOVE: Final = {
     table: delete(table).where(*(table.c[name] == bindparam(f"of_{name}") for name in key))
     for table, key in _KEYS.items()
@@ -64,15 +64,20 @@ class ResourceIndex:
         dict
             What the index asks of the resource's own row: ``patient``, ``date_at``, ``restricted`` and ``present``.
         """
+        own, others = self.rows(connection, stamped)
+        for table, rows in others.items():
+            insert_rows(connection, table, rows)
+        return own
+
+    def rows(self, connection: Connection, stamped: Resource) -> tuple[dict[str, Any], dict[Any, list[dict[str, Any]]]]:
+        """Return what :meth:`add` does, and the rows of each table of the index that it puts in."""
         indexed = index_of(stamped)
-        for table, rows in self._rows(stamped, indexed).items():
-            if rows:
-                connection.execute(_ADD[table], rows)
-        return {
+        own = {
             **belonging(connection, stamped, indexed),
             "date_at": _date_at(stamped, indexed),
             "present": indexed.present,
         }
+        return own, self._rows(stamped, indexed)
 
     def remove(self, connection: Connection, stamped: Resource) -> None:
         """Take a version out of the index: its own text says where it stands there."""

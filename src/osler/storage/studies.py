@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, selec
 from osler.domain.events import Deidentified, DeidentifiedInstance
 from osler.domain.states import Priority, StudyState
 from osler.storage.database import insert_ignore
+from osler.storage.notify import announce
 from osler.storage.tables import instance, quarantine, study
 
 DAMAGED: Final = "damaged"
@@ -146,6 +147,7 @@ def complete_studies(connection: Connection, *, now: float, quiet_s: float, forc
             .where(study.c.id.in_([i for i, _ in done]))
             .values(state=StudyState.COMPLETE, completed_at=now, owner=None, lease_until=None, attempts=0)
         )
+        announce(connection, "deidentify")
     return done
 
 
@@ -170,7 +172,8 @@ class StudyClaim:
 
 def claim_complete(connection: Connection, *, owner: str, now: float, lease_s: float) -> StudyClaim | None:
     """Claim the next complete study for de-identification; urgent ones first."""
-    free = (study.c.lease_until.is_(None)) | (study.c.lease_until <= now)
+    # An owner has one at a time: what it has claimed already it could not close, because the database was away.
+    free = study.c.lease_until.is_(None) | (study.c.lease_until <= now) | (study.c.owner == owner)
     row = connection.execute(
         select(study)
         .where(study.c.state == StudyState.COMPLETE, free)
@@ -192,7 +195,7 @@ def claim_complete(connection: Connection, *, owner: str, now: float, lease_s: f
     )
     waiting = connection.execute(
         select(instance.c.id, instance.c.blob, released.label("reviewed"))
-        .where(instance.c.study_id == row.id, instance.c.state == "received")
+        .where(instance.c.study_id == row.id, _waits())
         .order_by(instance.c.received_at, instance.c.id)
     )
     return StudyClaim(
@@ -220,7 +223,7 @@ def mark_deidentified(connection: Connection, instance_id: str, made: Deidentifi
     """Note that an instance is de-identified, and as what; one that waits no longer is left as it is."""
     connection.execute(
         update(instance)
-        .where(instance.c.id == instance_id, instance.c.state == "received")
+        .where(instance.c.id == instance_id, _waits())
         .values(
             state="deidentified",
             deidentified_blob=made.blob,
@@ -240,7 +243,7 @@ def hold_refused(connection: Connection, claim: StudyClaim, refused: Refused, *,
         update(instance)
         .where(
             instance.c.id == refused.instance_id,
-            instance.c.state == "received",
+            _waits(),
             instance.c.revision <= claim.revision,
         )
         .values(state=state)
@@ -261,10 +264,49 @@ def deidentified_instances(connection: Connection, study_id: str) -> Sequence[De
     """Return all instances of a study that are de-identified."""
     rows = connection.execute(
         select(instance)
-        .where(instance.c.study_id == study_id, instance.c.state == "deidentified")
+        .where(instance.c.study_id == study_id, instance.c.state == "deidentified", ~_waits())
         .order_by(instance.c.series_uid, instance.c.received_at, instance.c.id)
     )
     return [DeidentifiedInstance(r.sop_uid, r.series_uid, r.sop_class_uid, r.deidentified_blob) for r in rows]
+
+
+def forget_files(connection: Connection, study_uid: str) -> bool:
+    """Note that the de-identified files of a study go; its next revision has them made anew.
+
+    False when that is on its way.
+    """
+    query = select(study.c.id, study.c.state).where(study.c.study_uid == study_uid).with_for_update()
+    row = connection.execute(query).one()
+    if row.state != StudyState.QUEUED:
+        return False
+    mine = (instance.c.study_id == row.id, instance.c.state == "deidentified")
+    connection.execute(update(instance).where(*mine).values(deidentified_blob=None))
+    return True
+
+
+def reopen(connection: Connection, study_uid: str, *, at: float) -> bool:
+    """Have a study de-identified and read once more, as a new revision; False when one is on its way."""
+    return (
+        connection.execute(
+            update(study)
+            .where(study.c.study_uid == study_uid, study.c.state == StudyState.QUEUED)
+            .values(
+                state=StudyState.COMPLETE,
+                revision=study.c.revision + 1,
+                completed_at=at,
+                owner=None,
+                lease_until=None,
+                attempts=0,
+            )
+        ).rowcount
+        == 1
+    )
+
+
+def _waits() -> ColumnElement[bool]:
+    """Tell which instances are to be de-identified: as they came, or since what was made of them was forgotten."""
+    forgotten = (instance.c.state == "deidentified") & instance.c.deidentified_blob.is_(None)
+    return (instance.c.state == "received") | forgotten
 
 
 def close_revision(

@@ -2,13 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from osler.domain.codes import Code
 from osler.domain.findings import Finding
 from osler.errors import Malformed
+from osler.models import read_card
 from osler.plugins import Card, Case, LoadContext, Output, Prediction, Selection, Study
 
 
@@ -29,6 +32,7 @@ class FakeModel:
         self, name: str = "fake", *, max_batch: int = 1, timeout_s: float = 60.0, code_file: Path | str = __file__
     ) -> None:
         self._output = Output("opacity", Code("112033", "DCM", "Abnormal opacity"), threshold=0.5, critical=True)
+        self._gain = 1.0
         self._card = Card(
             name=name,
             version="1.0.0",
@@ -42,6 +46,14 @@ class FakeModel:
             max_batch=max_batch,
             timeout_s=timeout_s,
         )
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "FakeModel":
+        """Make the model of an artefact: its card, and in ``weights/gain.txt`` what the grey value is multiplied by."""
+        model = cls()
+        model._card = read_card(folder)
+        model._gain = float((folder / "weights" / "gain.txt").read_text(encoding="utf-8").split()[0])
+        return model
 
     @property
     def card(self) -> Card:
@@ -71,7 +83,7 @@ class FakeModel:
         finding = Finding(
             self._output.label,
             self._output.code,
-            float(pixels.clip(0.0, 1.0).mean()),
+            min(1.0, self._gain * float(pixels.clip(0.0, 1.0).mean())),
             self._output.threshold,
             self._output.critical,
         )
@@ -85,6 +97,27 @@ class FakeModel:
 def fake() -> FakeModel:
     """Make the model that the entry point ``fake`` names in tests."""
     return FakeModel()
+
+
+def write_artefact(folder: Path, *, version: str = "2.0.0", gain: float = 1.0) -> Path:
+    """Write an artefact of :class:`FakeModel`, not sealed yet.
+
+    Parameters
+    ----------
+    folder : Path
+        Made.
+    version : str
+    gain : float
+        What the mean grey value is multiplied by.
+    """
+    (folder / "weights").mkdir(parents=True)
+    weights = folder / "weights" / "gain.txt"
+    weights.write_text(f"{gain}\n{version}\n", encoding="utf-8")
+    card = replace(FakeModel().card, version=version, sha256=hashlib.sha256(weights.read_bytes()).hexdigest())
+    document = asdict(card)
+    document["outputs"], document["modalities"] = list(document["outputs"]), list(document["modalities"])
+    (folder / "card.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    return folder
 
 
 def install(folder: Path, entry_points: Mapping[str, str], *, package: str = "osler-test-models") -> Path:

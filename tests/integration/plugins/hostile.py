@@ -41,6 +41,16 @@ def _attempts() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "read the key", secret.read_bytes
     yield "list the data folder", lambda: os.listdir(secret.parent)
     yield "see the data folder", lambda: (secret.parent / "osler.db").read_bytes()
+    yield "list the spools", lambda: os.listdir("..")
+    yield "list the spool of another", lambda: os.listdir(HERE.parent / "other")
+    yield "read the study of another by its name", lambda: (HERE.parent / "other" / "in" / "job" / "0.dcm").read_bytes()
+    yield "write into the spool of another", lambda: (HERE.parent / "other" / "out" / "planted").write_bytes(b"x")
+    yield "change its own package", lambda: HERE.open("ab").close()
+    yield "leave something in shared memory", lambda: Path("/dev/shm/osler-hostile").write_bytes(b"x")
+    yield "ask the kernel for routes", lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).close()
+    yield "speak raw", lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
+    yield "start a thousand processes", bomb
+    yield "fill the disk with files", lambda: _write_many(Path("in"))
     yield "list /", lambda: os.listdir("/")
     yield "list /tmp", lambda: os.listdir("/tmp")
     yield "list home", lambda: os.listdir(os.path.expanduser("~root"))
@@ -80,12 +90,32 @@ def _attempts() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "become root", lambda: os.setuid(0) if os.getuid() != 0 else checked(libc.syscall(161, b"/"))
 
 
+def _write_many(folder: Path) -> None:
+    for number in range(10_000):
+        (folder / str(number)).touch()
+
+
+def _limits() -> dict[str, int]:
+    names = ("AS", "CORE", "FSIZE", "NOFILE", "NPROC")
+    return {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[1] for name in names}
+
+
+def _interfaces() -> list[str]:
+    lines = Path("/proc/self/net/dev").read_text(encoding="ascii").splitlines()[2:]
+    return [line.partition(":")[0].strip() for line in lines]
+
+
 def _write_large(path: Path) -> None:
     block = b"\0" * 2**20
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     with path.open("wb") as stream:
         for _ in range(300):
             stream.write(block)
+
+
+def _seen() -> list[str]:
+    """The interfaces of the network, which are those of a namespace of its own."""
+    return [f"interfaces {_interfaces()}"]
 
 
 class Hostile(FakeModel):
@@ -108,7 +138,13 @@ class Hostile(FakeModel):
         prediction = super().predict(case)
         return Prediction(
             prediction.findings,
-            outside_intended_use=(f"tried {tried}", f"environment {sorted(os.environ)}", *done),
+            outside_intended_use=(
+                f"tried {tried}",
+                f"environment {sorted(os.environ)}",
+                f"limits {_limits()}",
+                *_seen(),
+                *done,
+            ),
         )
 
 

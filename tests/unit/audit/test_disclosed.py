@@ -17,7 +17,8 @@ from osler.storage import Database
 
 def entry(kind: str, destination: str, critical: bool = False) -> Any:
     inference = SimpleNamespace(critical=critical, study_instance_uid="2.25.7")
-    return SimpleNamespace(kind=kind, destination=destination, id="e1", recorded=SimpleNamespace(inference=inference))
+    recorded = SimpleNamespace(inference=inference, recorded_at=0.0)
+    return SimpleNamespace(kind=kind, destination=destination, id="e1", recorded=recorded)
 
 
 @pytest.mark.parametrize(

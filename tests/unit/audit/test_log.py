@@ -1,5 +1,6 @@
 """The audit log: entries with their change, search, export, checkpoints."""
 
+import dataclasses
 import io
 import json
 import threading
@@ -10,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, delete, select, update
 
-from osler.audit import Agent, AuditLog, AuditRecord, create_signing_key, read_signing_key
+from osler.audit import Agent, AuditLog, AuditRecord, create_signing_key, read_signing_key, to_fhir
 from osler.errors import ConfigError, IntegrityError, StorageBusy
 from osler.storage import Database
 from osler.storage.tables import audit_event, audit_head, data_key
@@ -204,3 +205,18 @@ def test_signing_keys(tmp_path: Path) -> None:
     (tmp_path / "other.key").chmod(0o600)
     with pytest.raises(ConfigError, match="Ed25519"):
         read_signing_key(tmp_path / "other.key")
+
+
+def test_what_is_added_together_is_written_as_if_each_were_alone(audit_log: AuditLog, database: Database) -> None:
+    searched = AuditRecord("resource-searched", agent=BOB, detail={"type": "Observation", "parameters": "code"})
+    added = [
+        dataclasses.replace(searched, patient="p1", entities=("Observation/1/_history/1",)),
+        dataclasses.replace(searched, patient="p2", entities=("Observation/2/_history/1", "Observation/3/_history/2")),
+        dataclasses.replace(searched, agent=ANN, purpose="BTG"),
+        read(),
+    ]
+    audit_log.record(*added)
+    with database.read() as connection:
+        rows = connection.execute(select(audit_event).order_by(audit_event.c.seq)).all()
+    alone = [to_fhir(each, seq=row.seq, recorded_at=row.recorded_at) for each, row in zip(added, rows, strict=True)]
+    assert [row.body for row in rows] == [json.dumps(each, separators=(",", ":"), sort_keys=True) for each in alone]

@@ -58,7 +58,16 @@ def test_an_entry_carries_its_result(outbox: Outbox, recorded: Recorded) -> None
 
 def test_a_claim_can_be_limited_to_kinds(outbox: Outbox, recorded: Recorded) -> None:
     assert {e.kind for e in claim(outbox, kinds=("fhir", "sr"))} == {"fhir", "sr"}
-    assert {e.kind for e in claim(outbox)} == {"alert"}
+    assert {e.kind for e in claim(outbox, "two")} == {"alert"}
+
+
+def test_an_owner_takes_up_again_what_it_could_not_put_down(ledger: Ledger, outbox: Outbox, recorded: Recorded) -> None:
+    lost = claim(outbox, kinds=("sr",))
+    assert claim(outbox, "two", kinds=("sr",)) == []
+    (again,) = claim(outbox, kinds=("sr",))
+    assert again.attempts == 2
+    assert not done(ledger, outbox, lost[0])
+    assert done(ledger, outbox, again)
 
 
 class TestLease:

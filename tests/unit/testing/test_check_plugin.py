@@ -159,6 +159,7 @@ def test_a_model_without_predict_batch_must_not_claim_to_batch():
         load, select, predict = FakeModel.load, FakeModel.select, FakeModel.predict
         _card = card
         _output = card.outputs[0]
+        _gain = 1.0
 
     assert problems_of(Single()) == ["card: max_batch is above 1 and there is no predict_batch"]
 

@@ -1,7 +1,10 @@
 """The plugin keeps the contract, and measures what its card says."""
 
+from dataclasses import asdict, replace
+
 import numpy as np
 import pytest
+import yaml
 from osler_exposure import ExposureModel
 
 from osler.errors import Malformed
@@ -60,3 +63,18 @@ def test_a_cut_image_is_malformed(tmp_path):
     (case,) = ExposureModel().select(studies.study(tmp_path, studies.image(PixelData=b"\0" * 10))).cases
     with pytest.raises(Malformed):
         ExposureModel().predict(case)
+
+
+def test_an_artefact_brings_another_rule_and_a_card_of_its_own(tmp_path):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "rule.json").write_text('{"tolerated_share": 0.3}', encoding="utf-8")
+    card = asdict(replace(ExposureModel().card, version="1.1.0"))
+    card |= {"outputs": list(card["outputs"]), "modalities": list(card["modalities"])}
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(card), encoding="utf-8")
+    model = ExposureModel.from_folder(tmp_path)
+    assert (model.card.name, model.card.version) == ("exposure", "1.1.0")
+    pixels = np.full((200, 200), 2000, np.uint16)
+    pixels[50:70, 50:150] = 4095
+    (case,) = model.select(studies.study(tmp_path, studies.image("DX", pixels=pixels))).cases
+    assert not model.predict(case).findings[0].positive
+    assert ExposureModel().predict(case).findings[0].positive

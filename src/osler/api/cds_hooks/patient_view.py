@@ -17,6 +17,9 @@ _REASONS: Final = (
     ("not-my-patient", "Somebody else takes care of it"),
     ("not-relevant", "Not relevant in this visit"),
 )
+WRONG_FINDING: Final = "wrong-finding"
+"""The override reason by which a person disagrees with a model."""
+_FINDING_REASONS: Final = (*_REASONS, (WRONG_FINDING, "The finding is wrong"))
 
 
 def patient_view(chart: Chart, links: tuple[Link, ...]) -> Iterator[Card]:
@@ -43,7 +46,7 @@ def _unreviewed(chart: Chart, links: tuple[Link, ...]) -> Iterator[Card]:
             topic="unreviewed-ai-finding",
             about=f"DiagnosticReport/{report['id']}",
             model=model,
-            override_reasons=_REASONS,
+            override_reasons=_FINDING_REASONS,
             links=links,
         )
 

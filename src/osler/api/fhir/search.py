@@ -123,10 +123,9 @@ def _records(caller: Caller, query: Query, page: Page) -> list[AuditRecord]:
     by_patient: dict[str | None, list[str]] = {}
     for found in (*page.matches, *page.included):
         by_patient.setdefault(found.patient, []).append(_version(found))
+    agent = caller.agent
     return [
-        AuditRecord(
-            event="resource-searched", agent=caller.agent, patient=patient, entities=tuple(entities), detail=detail
-        )
+        AuditRecord(event="resource-searched", agent=agent, patient=patient, entities=tuple(entities), detail=detail)
         for patient, entities in (by_patient or {None: []}).items()
     ]
 

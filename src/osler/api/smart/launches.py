@@ -7,14 +7,18 @@ SMART App Launch 2.2, EHR launch flow
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from sqlalchemy import Connection, select, update
 
+from osler.api.services import Audit
 from osler.api.smart.context import LaunchContext
 from osler.api.smart.secret_values import hash_of, new_secret
+from osler.audit import Agent, AuditRecord
+from osler.errors import InputRejected, NotFound
 from osler.storage.database import Database
+from osler.storage.resources import ResourceStore
 from osler.storage.tables import launch
 
 LAUNCH_S: Final = 300.0
@@ -28,6 +32,22 @@ class Launch:
     client_id: str
     person: str | None
     context: LaunchContext
+
+
+class RecordStores(Protocol):
+    """Where patients are, and where it is written down who began what."""
+
+    @property
+    def database(self) -> Database:
+        """Where launches are kept."""
+
+    @property
+    def resources(self) -> ResourceStore:
+        """The record."""
+
+    @property
+    def audit(self) -> Audit:
+        """Where it is written down."""
 
 
 class LaunchStore:
@@ -72,6 +92,38 @@ class LaunchStore:
         """Use a handle up; False when it was used before."""
         mine = (launch.c.hash == hash_of(handle)) & ~launch.c.used
         return connection.execute(update(launch).where(mine).values(used=True)).rowcount == 1
+
+
+def prepare(connection: Connection, stores: RecordStores, begun: Launch, *, agent: Agent, now: float) -> str:
+    """Begin a launch whose patient and encounter are in the record, and write it down; return its handle.
+
+    Within the caller's transaction.
+
+    Raises
+    ------
+    InputRejected
+        If the context could be none, or the encounter is not one of the patient.
+    NotFound
+        If there is no such patient or encounter.
+    """
+    context = begun.context
+    context.check()
+    if begun.person is not None and not begun.person.isprintable():
+        raise InputRejected("the person is not the name of anybody")
+    for type_name, logical_id in (("Patient", context.patient), ("Encounter", context.encounter)):
+        if logical_id is None:
+            continue
+        held = stores.resources.current(connection, type_name, logical_id)
+        if held is None:
+            raise NotFound(f"there is no {type_name} of that id")
+        if held.patient != context.patient:
+            raise InputRejected("the encounter is not one of this patient")
+    handle = LaunchStore(stores.database).begin(connection, begun, now=now)
+    client = f"client:{begun.client_id}"
+    stores.audit.append(
+        connection, AuditRecord("launch-created", agent=agent, patient=context.patient, entities=(client,))
+    )
+    return handle
 
 
 def launch_url(launch_uri: str, *, fhir_base: str, handle: str) -> str:

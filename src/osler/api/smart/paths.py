@@ -8,6 +8,7 @@ PATIENT: Final = "/oauth/patient"
 CONSENT: Final = "/oauth/consent"
 APPS: Final = "/account/apps"
 TOKEN: Final = "/oauth/token"  # noqa: S105
+LAUNCH: Final = "/oauth/launch"
 INTROSPECT: Final = "/oauth/introspect"
 REVOKE: Final = "/oauth/revoke"
 JWKS: Final = "/oauth/jwks"

@@ -15,6 +15,7 @@ from osler.api.smart.authorize import Authorize
 from osler.api.smart.grants import ONLINE_S, GrantStore
 from osler.api.smart.introspection import TokenQuestions
 from osler.api.smart.key_sets import ClientKeys
+from osler.api.smart.launching import Launching
 from osler.api.smart.token_endpoint import TokenEndpoint
 from osler.api.smart.wellknown import openid_configuration, smart_configuration
 
@@ -42,6 +43,7 @@ def routes(services: Services) -> list[Route]:
         *found,
         *Authorize(services, people, grants).routes(),
         *AllowedApps(services, people, grants).routes(),
+        Route(paths.LAUNCH, Launching(services, authenticator).begin, methods=["POST"]),
         Route(paths.OPENID_CONFIGURATION, _document(openid_configuration(services))),
         Route(paths.JWKS, jwks),
     ]

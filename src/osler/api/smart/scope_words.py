@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_plus
 
-from osler.api.smart.scopes import Scope
+from osler.api.smart.scopes import SPOKE, Scope
 
 _NAMES: Final[Mapping[str, str]] = {
     "*": "the whole record",
@@ -43,8 +43,8 @@ _PLAIN: Final[Mapping[str, tuple[str, str]]] = {
     "online_access": ("While you are at work", "The app need not ask again today."),
     "offline_access": ("Also when you are away", "The app keeps its access for 90 days, until you or it end it."),
 }
-IMPLIED: Final = frozenset({"launch", "launch/patient", "launch/encounter"})
-"""Scopes that come with the choice of the patient: not asked about."""
+IMPLIED: Final = frozenset({"launch", "launch/patient", "launch/encounter", SPOKE})
+"""Scopes that come with the choice of the patient, or mean nothing where a person acts: not asked about."""
 LASTING: Final = frozenset({"online_access", "offline_access"})
 IDENTITY: Final = frozenset({"openid", "fhirUser", "profile"})
 

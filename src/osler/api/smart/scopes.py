@@ -31,6 +31,12 @@ PLAIN: Final = (
 INTROSPECT: Final = "osler/introspect"
 """What a resource server is registered with so that it may ask about tokens of others; no token ever holds it."""
 
+SPOKE: Final = "osler/spoke"
+"""What an edge is registered with, alone: it may forward de-identified studies and fetch what was said of them."""
+
+PREPARE_LAUNCH: Final = "osler/launch"
+"""What an EHR is registered with so that it may begin launches of apps; no token ever holds it."""
+
 _FORM: Final = re.compile(
     r"(?P<context>patient|user|system)/(?P<type>\*|[A-Z][A-Za-z]{1,63})"
     r"\.(?:(?P<old>read|write|\*)|(?P<rights>(?=.)c?r?u?d?s?)(?:\?(?P<filters>.+))?)"
@@ -97,12 +103,14 @@ def check_scopes(text: str) -> str:
         If one of them is not understood.
     """
     asked = text.split()
-    spoken = [word for word in asked if word != INTROSPECT]
+    spoken = [word for word in asked if word not in (INTROSPECT, PREPARE_LAUNCH)]
+    if SPOKE in asked and len(set(asked)) > 1:
+        raise InputRejected(f"{SPOKE} stands alone: an edge may do nothing else")
     if not asked or len(parse_scopes(" ".join(spoken))) != len(spoken):
         raise InputRejected(
             "scopes must have the form CONTEXT/Type.rights, where the context is patient, user or system, and the "
             "rights are read, write, * or letters of cruds in order, perhaps with ?parameter=token; or be one of "
-            f"{', '.join((*PLAIN, INTROSPECT))}"
+            f"{', '.join((*PLAIN, INTROSPECT, SPOKE))}"
         )
     return " ".join(dict.fromkeys(asked))
 
@@ -166,7 +174,7 @@ def _scope(context: str, type_name: str, rights: frozenset[str], filters: tuple[
 
 def _scopes(texts: Iterable[str]) -> Iterator[Scope]:
     for text in texts:
-        if text in PLAIN:
+        if text in PLAIN or text == SPOKE:
             yield Scope(text)
         elif match := _FORM.fullmatch(text):
             rights = frozenset(_VERSION_1[match["old"]] if match["old"] else match["rights"])

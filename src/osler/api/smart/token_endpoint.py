@@ -20,7 +20,7 @@ from osler.api.smart.authentication import Authenticator, Fields, Proven, fields
 from osler.api.smart.grants import Allowed, GrantStore, Refused
 from osler.api.smart.id_token import id_token
 from osler.api.smart.refusal import OAuthRefused, answer, refuse
-from osler.api.smart.scopes import Scope, in_words, intersect, parse_scopes
+from osler.api.smart.scopes import SPOKE, Scope, in_words, intersect, parse_scopes
 from osler.audit import Agent, AuditRecord
 from osler.errors import OslerError, StorageBusy
 
@@ -67,7 +67,7 @@ class TokenEndpoint:
         client = proven.client
         if proven.method == "none":
             raise OAuthRefused("unauthorized_client", "a public client acts for no one but a person")
-        registered = tuple(scope for scope in parse_scopes(client.scope) if scope.context == "system")
+        registered = tuple(scope for scope in parse_scopes(client.scope) if _for_itself(scope))
         asked = parse_scopes(fields["scope"]) if fields.get("scope") else registered
         granted = intersect(asked, registered)
         if not granted:
@@ -187,6 +187,10 @@ class TokenEndpoint:
         if isinstance(issued, Refused):
             raise OAuthRefused("invalid_grant", issued.words)
         return issued
+
+
+def _for_itself(scope: Scope) -> bool:
+    return scope.context == "system" or scope.text == SPOKE
 
 
 def _record(request: Request, proven: Proven, kind: str, issued: _Issued) -> AuditRecord:

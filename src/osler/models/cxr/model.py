@@ -1,6 +1,7 @@
 """The built-in chest X-ray model: triage of paediatric chest radiographs for pneumonia."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from osler.errors import ContractViolation, InputRejected, Malformed, PluginErro
 from osler.models import read_card, read_weights
 from osler.models.cxr import selection
 from osler.models.cxr.pixels import READ_ERRORS, read_grey, without_text
-from osler.models.cxr.tensor import to_tensor
+from osler.models.cxr.tensor import figures_of, to_tensor
 from osler.plugins import Card, Case, LoadContext, Prediction, Selection, Study
 
 FOLDER: Final = Path(__file__).parent
@@ -49,6 +50,11 @@ class ChestRadiographModel:
         self._age_policy = "intended"
         self._ood_cut = self._ood_refusal_cut = float("inf")
 
+    @classmethod
+    def from_folder(cls, folder: Path) -> "ChestRadiographModel":
+        """Make the model from the card and the weights of an artefact."""
+        return cls(folder)
+
     @property
     def card(self) -> Card:
         """The card; available before ``load``."""
@@ -66,7 +72,7 @@ class ChestRadiographModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = context.threads
         options.inter_op_num_threads = 1
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(content, options, providers=list(context.providers))
         metadata = session.get_modelmeta().custom_metadata_map
         self._ood_cut, self._ood_refusal_cut = float(metadata["ood_cut"]), float(metadata["ood_refusal_cut"])
         self._age_policy = context.age_policy
@@ -75,6 +81,10 @@ class ChestRadiographModel:
     def select(self, study: Study) -> Selection:
         """Choose the frontal chest radiographs of children; see :mod:`osler.models.cxr.selection`."""
         return selection.select(study, age_policy=self._age_policy)
+
+    def network_inputs(self, case: Case) -> Mapping[str, npt.NDArray[np.float32]]:
+        """Return what the network is fed for one image: ``image``, of shape (1, 1, row, column)."""
+        return {"image": to_tensor(read_grey(_read(case)))[None, None]}
 
     def predict(self, case: Case) -> Prediction:
         """Read one image.
@@ -95,14 +105,18 @@ class ChestRadiographModel:
         """Read several images at once; a case that cannot be read is answered with its error."""
         if self._session is None:
             raise PluginError("the model is not loaded")
-        tensors = [_tensor(case) for case in cases]
-        readable = [t for t in tensors if not isinstance(t, InputRejected)]
+        seen = [_seen(case) for case in cases]
+        readable = [one.tensor for one in seen if not isinstance(one, InputRejected)]
         outputs = self._session.run(list(OUTPUTS), {"image": np.stack(readable)[:, None]}) if readable else [[], [], []]
         read = iter(zip(*outputs, strict=True))
-        return [t if isinstance(t, InputRejected) else self._prediction(*next(read)) for t in tensors]
+        return [one if isinstance(one, InputRejected) else self._prediction(one.figures, *next(read)) for one in seen]
 
     def _prediction(
-        self, probability: np.float32, activation: npt.NDArray[np.float32], strangeness: np.float32
+        self,
+        figures: dict[str, float],
+        probability: np.float32,
+        activation: npt.NDArray[np.float32],
+        strangeness: np.float32,
     ) -> Prediction | UnsupportedKind:
         score = float(strangeness)
         if not np.isfinite(score):
@@ -115,6 +129,7 @@ class ChestRadiographModel:
             heatmap=heatmap(activation),
             ood_score=score,
             outside_intended_use=("unlike the images that the model was trained on",) if score > self._ood_cut else (),
+            inputs=figures,
         )
 
 
@@ -134,9 +149,17 @@ def heatmap(activation: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return (positive / max(float(positive.max()), 1.0)).astype(np.float32)
 
 
-def _tensor(case: Case) -> npt.NDArray[np.float32] | InputRejected:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    tensor: npt.NDArray[np.float32]
+    figures: dict[str, float]
+
+
+def _seen(case: Case) -> _Seen | InputRejected:
     try:
-        return to_tensor(read_grey(_read(case)))
+        grey = read_grey(_read(case))
+        tensor = to_tensor(grey)
+        return _Seen(tensor, figures_of(grey, tensor))
     except InputRejected as error:
         return error
 

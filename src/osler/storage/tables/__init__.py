@@ -15,6 +15,7 @@ from osler.storage.tables.access import (
     used_assertion,
 )
 from osler.storage.tables.cds import cds_card, cds_feedback
+from osler.storage.tables.edge import edge_outbox, spoke_instance, spoke_study
 from osler.storage.tables.events import export, export_file, export_patient, notification, subscription
 from osler.storage.tables.flow import (
     alert,
@@ -31,6 +32,7 @@ from osler.storage.tables.flow import (
     study,
 )
 from osler.storage.tables.messages import hl7_message, imaging_order, patient_merge
+from osler.storage.tables.models import model_evaluation, model_promotion
 from osler.storage.tables.people import broken_glass, recovery_code, session, sign_in_failure, user
 from osler.storage.tables.resources import (
     resource,
@@ -41,6 +43,8 @@ from osler.storage.tables.resources import (
     resource_token,
 )
 from osler.storage.tables.schema import metadata
+from osler.storage.tables.watching import drift_alarm, drift_watch, watched_case
+from osler.storage.tables.workers import handed_in, worker
 
 __all__ = [
     "access_grant",
@@ -55,9 +59,13 @@ __all__ = [
     "client",
     "data_key",
     "document",
+    "drift_alarm",
+    "drift_watch",
+    "edge_outbox",
     "export",
     "export_file",
     "export_patient",
+    "handed_in",
     "hl7_message",
     "imaging_order",
     "inference",
@@ -65,6 +73,8 @@ __all__ = [
     "job",
     "launch",
     "metadata",
+    "model_evaluation",
+    "model_promotion",
     "notification",
     "outbox",
     "patient_merge",
@@ -81,8 +91,12 @@ __all__ = [
     "session",
     "sign_in_failure",
     "signing_key",
+    "spoke_instance",
+    "spoke_study",
     "study",
     "subscription",
     "used_assertion",
     "user",
+    "watched_case",
+    "worker",
 ]

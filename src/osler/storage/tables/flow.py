@@ -148,6 +148,9 @@ job = Table(
     Column("study_uid", Text, nullable=False),  # pseudonym
     Column("revision", Integer, nullable=False),
     Column("model", Text, nullable=False),  # name@version
+    Column("role", Text, nullable=False, server_default="champion"),  # domain.states.Role
+    Column("site", Text, nullable=False, server_default=""),  # whose work it is: a spoke, or a sender; for fair shares
+    Column("turn", Double, nullable=False, server_default="0"),  # when it counts as having arrived
     Column("priority", Text, nullable=False),
     Column("state", Text, nullable=False),  # domain.states.JobState
     Column("body", Text, nullable=False),  # JSON: instances (pseudonymous UIDs, blob references), age band
@@ -160,7 +163,10 @@ job = Table(
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
+    Column("published_at", Double),  # when a broker had it last; null: it is to be published
     Index("ix_job_state", "state", "available_at"),
+    Index("ix_job_published_at", "state", "published_at"),
+    Index("ix_job_site", "site", "priority", "state"),
 )
 
 inference = Table(
@@ -171,10 +177,12 @@ inference = Table(
     Column("study_uid", Text, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("model", Text, nullable=False),
+    Column("role", Text, nullable=False, server_default="champion"),  # that of the job; a shadow's is not published
     Column("body", Text, nullable=False),  # JSON of domain.findings.Inference
     Column("critical", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
     Index("ix_inference_study_uid", "study_uid"),
+    Index("ix_inference_model", "model", "created_at"),
 )
 
 # ---------------------------------------------------------------------------------- identified zone again

@@ -1,4 +1,7 @@
-"""The embedded queue, rule by rule, in both dialects."""
+"""What every queue does, rule by rule: embedded in both databases, and over each broker.
+
+The ledger's clock stands still; a broker's does not, so the fixture's ``claim`` waits for what the broker is to bring.
+"""
 
 import json
 import threading
@@ -11,7 +14,7 @@ from sqlalchemy import select
 from osler.domain.events import Deidentified, DeidentifiedInstance, Job
 from osler.domain.states import AgeBand, JobState, Priority
 from osler.errors import IntegrityError, NotFound
-from osler.queue.embedded import EmbeddedQueue
+from osler.queue.port import Queue
 from osler.storage.database import Database
 from osler.storage.tables import job as table
 
@@ -24,15 +27,15 @@ def a_study(number: int = 1, *, priority: Priority = Priority.MEDIUM, revision: 
 
 
 @pytest.fixture
-def put(queue: EmbeddedQueue, database: Database) -> Callable[..., bool]:
+def put(queue: Queue, database: Database) -> Callable[..., bool]:
     return lambda study, model=MODEL: database.write(lambda connection: queue.put(connection, study, model))
 
 
-def complete(queue: EmbeddedQueue, database: Database, job: Job) -> bool:
+def complete(queue: Queue, database: Database, job: Job) -> bool:
     return database.write(lambda connection: queue.complete(connection, job))
 
 
-def only(queue: EmbeddedQueue, model: str = MODEL) -> Job:
+def only(queue: Queue, model: str = MODEL) -> Job:
     (job,) = queue.claim("w", models=[model], limit=10)
     return job
 
@@ -74,6 +77,7 @@ def test_the_row_holds_pseudonyms_references_and_the_age_band_alone(put, databas
     assert body == {
         "age_band": "6-11y",
         "instances": [["2.25.13", "2.25.12", "1.2.840.10008.5.1.4.1.1.1", "ab" * 32]],
+        "trace": "",
     }
 
 
@@ -213,8 +217,8 @@ def test_backoff_doubles_and_the_last_failure_is_a_dead_letter(queue, put, clock
     assert queue.claim("w", models=[MODEL], limit=1) == []
 
 
-def test_backoff_has_an_end(database, clock, put):
-    queue = EmbeddedQueue(database, max_attempts=50, backoff_s=2, clock=clock)
+def test_backoff_has_an_end(new_queue, clock, put):
+    queue = new_queue(max_attempts=50)
     put(a_study())
     for _ in range(20):
         queue.fail(only(queue), "again")
@@ -322,8 +326,8 @@ def test_counts(queue, put, database):
     assert queue.counts() == {"scheduled": 2, "in progress": 1, "completed": 1, "canceled": 1, "dead": 1}
 
 
-def test_many_workers_at_once_share_the_jobs_out(database):
-    queue = EmbeddedQueue(database, lease_s=600)
+def test_many_workers_at_once_share_the_jobs_out(new_queue, database):
+    queue = new_queue(lease_s=600)
     count = 60
 
     def put_all(connection):
