@@ -81,7 +81,7 @@ class PatientQueue:
     def _await_delivery(self, models: Sequence[str], expected: set[str]) -> None:
         """Wait until all that the broker has is here: which of several comes first is not the queue's promise."""
         transport = self._queue._transport
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20  # a Kafka group takes its time to see new topics
         while expected and time.monotonic() < deadline:
             self._queue.relay()
             transport.receive(models, 0)

@@ -292,7 +292,8 @@ def test_what_cannot_be_kept_now_is_refused_with_the_status_to_try_again(
     with serve() as http:
         answer = http.post("/dicom-web/studies", content=body, headers=bearer | headers)
 
-    assert answer.status_code == 409
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
     assert answer.json()["00081198"]["Value"][0]["00081197"]["Value"] == [0xA700]
 
 

@@ -201,7 +201,9 @@ class Hub:
                     name, step, every_s=every_s, on_broken=self._break, on_failed=self.metrics.loop_failed
                 )
         if {"deidentifier", "worker"} & set(self.roles):
-            self._loops["relay"] = Loop("relay", self._relay, every_s=0.25, on_broken=self._break)
+            self._loops["relay"] = Loop(
+                "relay", self._relay, every_s=0.25, on_broken=self._break, on_failed=self.metrics.loop_failed
+            )
         for loop in self._loops.values():
             loop.start()
 
