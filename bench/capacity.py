@@ -9,15 +9,16 @@ takes of them is measured with one worker; of two and four the model must forete
 a quiet machine.
 """
 
+import contextlib
 import json
 import os
 import random
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -26,7 +27,7 @@ from typing import Any
 
 import simpy
 from end_to_end import SETTINGS, finished, studies
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from osler import config as configuration
 from osler.domain.states import JobState
@@ -182,7 +183,7 @@ def most(costs: Costs, site: Site, *, bound_s: float = 10.0) -> tuple[float, str
 
     def holds(per_day: float) -> tuple[bool, str]:
         # So many studies tell enough; a longer hour would only take longer.
-        hours = min(1.0, 4000 / (per_day / 24 * 2.5))
+        hours = min(1.0, 2000 / (per_day / 24 * 2.5))
         p95, flow = day(costs, site, per_day, hours=hours)
         shares = {
             "hub": flow.busy["hub"] / site.hubs,
@@ -195,7 +196,7 @@ def most(costs: Costs, site: Site, *, bound_s: float = 10.0) -> tuple[float, str
     low, high, busiest = 1.0, 100.0, "workers"
     while holds(high)[0]:
         low, high = high, high * 2
-    while high / low > 1.03:
+    while high / low > 1.05:
         middle = (low * high) ** 0.5
         good, name = holds(middle)
         low, high = (middle, high) if good else (low, middle)
@@ -240,24 +241,24 @@ def work(source: Path, folder: Path, workers: int, count: int) -> dict[str, floa
     shutil.copytree(source, folder)
     pacs, pager = Pacs(folder / "pacs"), Pager("bench-bench-bench")
     config = _settle(folder, pacs, pager)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with open_stores(config, {}) as stores:
-        hub = Hub(stores, config, roles=("publisher",))
+        _hold(stores, 3600.0)
+        hub = Hub(stores, config, roles=("deidentifier", "publisher"))  # the first of them takes in what workers say
         hub.start()
-        cpu = time.process_time()
         command = [sys.executable, "-m", "osler", "worker", "--data-dir", str(folder)]
-        running = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(workers)]
+        running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(workers)]
+        for one in running:
+            _loaded(one)
+        started = sum(_cpu_s(one.pid) for one in running)
+        cpu = time.process_time()
+        began = _hold(stores, 0.0)
+        while stores.queue.counts()[JobState.COMPLETED.value] < count:
+            time.sleep(0.02)
+        took = time.time() - began
+        spent = sum(_cpu_s(one.pid) for one in running) - started
         while not finished(stores, count):
             time.sleep(0.05)
         hub_s = time.process_time() - cpu
-        with stores.database.read() as connection:
-            began, ended, spent = connection.execute(
-                select(
-                    func.min(job.c.started_at),
-                    func.max(job.c.finished_at),
-                    func.avg(job.c.finished_at - job.c.started_at),
-                )
-            ).one()
         for one in running:
             one.terminate()
         for one in running:
@@ -265,9 +266,33 @@ def work(source: Path, folder: Path, workers: int, count: int) -> dict[str, floa
         hub.stop()
     pacs.stop()
     pager.stop()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    children = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"rate": count / (ended - began), "spent": float(spent), "hub": hub_s / count, "children": children}
+    return {"rate": count / took, "hub": hub_s / count, "worker": spent / count}
+
+
+def _hold(stores: Stores, seconds: float) -> float:
+    """Let every job wait so long from now; return now, seconds since the epoch."""
+    now = time.time()
+    stores.database.write(lambda connection: connection.execute(update(job).values(available_at=now + seconds)))
+    return now
+
+
+def _loaded(worker: "subprocess.Popen[str]") -> None:
+    """Wait until a worker has loaded its model, and read on what it logs."""
+    assert worker.stderr is not None
+    while "model-loaded" not in worker.stderr.readline():
+        pass
+    threading.Thread(target=worker.stderr.read, daemon=True).start()
+
+
+def _cpu_s(pid: int) -> float:
+    """Return the processor time of a process and its children, seconds."""
+    total, ticks = 0.0, os.sysconf("SC_CLK_TCK")
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # a process may be gone already
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(stat.parent.name) == pid or int(fields[1]) == pid:
+                total += (int(fields[11]) + int(fields[12])) / ticks
+    return total
 
 
 def _settle(folder: Path, pacs: Pacs, pager: Pager) -> configuration.Config:
@@ -293,48 +318,24 @@ def measure(count: int) -> None:
     with tempfile.TemporaryDirectory(prefix="osler-capacity-") as name:
         folder = Path(name)
         front = prepare(folder, count)
-        # A worker that finds nothing to do costs its start alone.
-        few = work(folder / "data", folder / "again", 1, count)
-        idle = _start_s()
-    worker = (few["children"] - idle) / count
-    costs = Costs(
-        front=front["front"],
-        deidentify=front["deidentify"],
-        publish=few["hub"],
-        worker=worker,
-        claim=max(0.0, 1 / few["rate"] - worker - front["write"]),
-        write=front["write"],
-    )
-    rows = []
-    with tempfile.TemporaryDirectory(prefix="osler-capacity-") as name:
-        folder = Path(name)
-        prepare(folder, count)
+        alone = work(folder / "data", folder / "alone", 1, count)
+        costs = Costs(
+            front=front["front"],
+            deidentify=front["deidentify"],
+            publish=alone["hub"],
+            worker=alone["worker"],
+            claim=0.0,
+            write=front["write"],
+        )
+        # What one worker waits for besides is what its pace leaves: the model is made to agree there, and there alone.
+        costs = replace(costs, claim=max(0.0, 1 / alone["rate"] - 1 / drain(costs, 1, cores, count)))
+        rows = []
         for workers in (1, 2, 4):
             rates = [work(folder / "data", folder / f"{workers}-{turn}", workers, count)["rate"] for turn in range(3)]
             rows.append([workers, statistics.median(rates), drain(costs, workers, cores, count)])
     for workers, measured, said in rows:
         print(f"{workers} workers  measured {measured:6.2f}/s   foretold {said:6.2f}/s   {said / measured - 1:+.1%}")
     CALIBRATION.write_text(json.dumps({"cores": cores, "costs": asdict(costs), "rows": rows}, indent=1) + "\n")
-
-
-def _start_s() -> float:
-    """Return what a worker's start takes of the processor, seconds: an empty folder, a worker, and its end."""
-    with tempfile.TemporaryDirectory(prefix="osler-capacity-") as name:
-        pacs, pager = Pacs(Path(name) / "pacs"), Pager("bench-bench-bench")
-        config = _settle(Path(name) / "data", pacs, pager)
-        create_data_dir(config, {})
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        command = [sys.executable, "-m", "osler", "worker", "--data-dir", str(config.data_dir)]
-        one = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        assert one.stderr is not None
-        while "ready" not in one.stderr.readline():
-            pass
-        one.terminate()
-        one.wait(30)
-        pacs.stop()
-        pager.stop()
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 # ------------------------------------------------------------------------------------------------------------- report
