@@ -105,7 +105,9 @@ def _document(connection: Connection, model: str, reference: int) -> dict[str, A
 def _draw(console: Console, found: list[dict[str, Any]]) -> None:
     for one in found:
         whole = f"reference {one['reference']} of {one['reference_wanted']}"
-        console.print(f"{one['model']}  {one['cases']} cases, {whole}, last look {one['looked_at'] or 'none yet'}", markup=False)
+        console.print(
+            f"{one['model']}  {one['cases']} cases, {whole}, last look {one['looked_at'] or 'none yet'}", markup=False
+        )
         for alarm in one["alarms"]:
             words = f"{alarm['stream']}  {alarm['variable']}  stability index {alarm['psi']:.2f}"
             console.print(f"  ALARM since {alarm['opened_at']}  {words}", markup=False)
