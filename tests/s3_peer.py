@@ -45,6 +45,7 @@ class S3Server:
                     *(self.program, "-logtostderr=true", "server", f"-dir={self.folder / 'data'}"),
                     *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", f"-s3.config={self.folder / 's3.json'}"),
                     *("-master.volumeSizeLimitMB=64", "-volume.max=20", "-filer.encryptVolumeData"),
+                    *("-s3.port.iceberg=0", "-s3.port.lance=0"),  # their ports would be the same for every server
                     *(f"{name}={port}" for name, port in zip(names, self.ports, strict=True)),
                 ],
                 cwd=self.folder,

@@ -23,7 +23,8 @@
     ├── Transient                  back off and retry
     │   ├── PeerUnavailable
     │   ├── StorageBusy
-    │   └── StorageFull
+    │   ├── StorageFull
+    │   └── Overloaded
     ├── DeliveryRefused            the receiver answered no: a person must look
     ├── PluginError                fail the job, keep the worker
     │   ├── ContractViolation

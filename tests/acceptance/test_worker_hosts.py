@@ -180,7 +180,7 @@ def test_workers_are_restarted_in_turn_under_load_without_a_failed_attempt(
     assert {(job["state"], job["attempts"]) for job in jobs} == {("completed", 1)}
     assert len(hub.json("audit", "search", "--event", "inference-recorded", "--limit", "1000")) == count
     workers = eventually(
-        lambda: (w := hub.json("workers", "list")) and len(w) == 2 and w, "two workers are on the list"
+        lambda: (w := hub.json("workers", "list")) and [one["models"] for one in w] == ["fake@1.0.0"] * 2 and w,
+        "two workers are on the list, each with its model",
     )
-    assert {worker["models"] for worker in workers} == {"fake@1.0.0"}
     assert {worker["state"] for worker in workers} <= {"idle", "busy"}

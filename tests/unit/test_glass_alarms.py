@@ -93,5 +93,5 @@ def test_a_pager_of_results_is_not_told_and_a_privacy_destination_gets_no_result
 def test_an_archive_is_no_privacy_destination(tmp_path: Path) -> None:
     text = '[[destination]]\nname = "x"\nkind = "dicom"\naddress = "a:1"\nae_title = "A"\nwhen = "privacy"\n'
     (tmp_path / "osler.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match="privacy for a webhook or smtp"):
+    with pytest.raises(ConfigError, match="privacy or operations for a webhook or smtp"):
         config.load({}, data_dir=tmp_path)

