@@ -137,12 +137,19 @@ def test_a_claim_holds_jobs_of_one_model(queue, put, clock):
     assert queue.claim("w", models=["a@1", "b@1"], limit=10) == []
 
 
-def test_a_claim_takes_no_model_that_was_not_asked_for_and_no_more_than_the_limit(queue, put):
+def test_a_claim_takes_no_model_that_was_not_asked_for_and_no_more_than_the_limit(queue, put, site):
     for number in range(5):
         put(a_study(number))
     assert queue.claim("w", models=["other@1"], limit=10) == []
     assert queue.claim("w", models=[], limit=10) == []
-    assert 1 <= len(queue.claim("w", models=[MODEL], limit=3)) <= 3  # a broker may bring them in parts
+    claimed = []
+    while len(claimed) < 5:  # a broker may bring them in parts
+        jobs = queue.claim("w", models=[MODEL], limit=3)
+        assert 1 <= len(jobs) <= 3
+        if site.broker is None:
+            assert len(jobs) == min(3, 5 - len(claimed))
+        claimed += jobs
+    assert len({job.id for job in claimed}) == 5
 
 
 def test_a_leased_job_is_nobody_elses_until_the_lease_ends(queue, put, clock):
