@@ -474,6 +474,10 @@ class TestPrefetch:
             (JSONResponse({}, 500), "status 500"),
             (JSONResponse({}, 401), "status 401"),
             (Response("x"), "not FHIR JSON"),
+            (
+                JSONResponse(bundle({**creatinine("2.5", days_ago(5)), "subject": {"reference": "Patient/p2"}})),
+                "of another patient",
+            ),
             (Response(status_code=302, headers={"location": "http://169.254.169.254/"}), "status 302"),
         ],
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from osler.api.cds_hooks.hook_request import HookRequest
+from osler.api.cds_hooks.hook_request import HookRequest, check_whose
 from osler.domain.reach import Part, Reach
 from osler.errors import DeliveryRefused, Malformed, PeerUnavailable, PreconditionFailed
 from osler.publish.hosts import AllowedHosts, get
@@ -131,9 +131,14 @@ class Chart:
         if status != 200:
             raise PreconditionFailed(f"prefetch.{key} was not sent, and fhirServer answered with status {status}")
         try:
-            return fhir.loads(body)
+            answer = fhir.loads(body)
         except Malformed:
             raise PreconditionFailed(f"prefetch.{key}: the answer of fhirServer is not FHIR JSON") from None
+        try:
+            check_whose({key: answer}, self._request.patient)
+        except Malformed:
+            raise PreconditionFailed(f"prefetch.{key}: fhirServer answered of another patient") from None
+        return answer
 
     def _local(self) -> str:
         """Return the logical id that the patient has here; empty when it is not known, or not beyond doubt."""

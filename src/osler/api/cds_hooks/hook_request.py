@@ -75,7 +75,7 @@ def parse(body: bytes, hook: str) -> HookRequest:
             raise Malformed(f"context.{name}: is needed, as a {_JSON_NAMES[kind]}")
     server, token = _authorization(document)
     patient, prefetch = _patient(context["patientId"]), _prefetch(document)
-    _check_whose(prefetch, patient)
+    check_whose(prefetch, patient)
     return HookRequest(
         hook=hook,
         instance=_instance(document),
@@ -158,8 +158,14 @@ def _prefetch(document: Mapping[str, Any]) -> dict[str, Resource | None]:
     return given
 
 
-def _check_whose(prefetch: Mapping[str, Resource | None], patient: str) -> None:
-    """Refuse what was sent of somebody else: two charts must not meet in one card."""
+def check_whose(prefetch: Mapping[str, Resource | None], patient: str) -> None:
+    """Refuse what is of somebody else: two charts must not meet in one card.
+
+    Raises
+    ------
+    Malformed
+        If the Patient is another one than ``patient``, or a resource says that it is of another.
+    """
     for key, sent in prefetch.items():
         if sent is None:
             continue
