@@ -11,13 +11,13 @@ import structlog
 from sqlalchemy import Connection
 
 from osler.audit import HUB, AuditRecord
-from osler.config import Config, Destination
-from osler.errors import DeliveryRefused, PeerUnavailable
+from osler.config import Config
+from osler.errors import PeerUnavailable
+from osler.hub.alarms import Alarms
 from osler.metrics import Figures
 from osler.monitor.alarms import Alarm, Watch, begin, note, open_alarms, told, untold, watch_of
 from osler.monitor.cases import count_since, last_seq, streams_of, watched_models
 from osler.monitor.drift import LOOK_EVERY, Change, level, look
-from osler.publish import mail, webhook
 from osler.standards.fhir import Resource, instant
 from osler.stores import Stores
 
@@ -85,7 +85,7 @@ class DriftWatch:
         self._stores = stores
         self._config = config
         self._clock = clock
-        self._sent: set[tuple[str, str]] = set()
+        self._alarms = Alarms(config.operations_destinations, config.items("alert.allowed_hosts"), clock)
 
     def step(self) -> bool:
         """Look at each model that has enough new cases, then send the alarms that wait.
@@ -135,31 +135,15 @@ class DriftWatch:
         unanswered: PeerUnavailable | None = None
         for _, group in itertools.groupby(waiting, key=lambda a: (a.model, a.opened_at)):
             message = DriftMessage(tuple(group))
-            late = [e for d in self._config.operations_destinations if (e := self._send(message, d)) is not None]
-            if late:
-                unanswered = late[0]
+            late = self._alarms.send(message)
+            if late is not None:
+                unanswered = late
                 continue
             ids = [alarm.id for alarm in message.alarms]
             self._stores.database.write(partial(told, ids=ids, now=self._clock()))
-            self._sent -= {sent for sent in self._sent if sent[0] == message.reference}
+            self._alarms.forget(message)
         if unanswered is not None:
             raise unanswered
-
-    def _send(self, message: DriftMessage, destination: Destination) -> PeerUnavailable | None:
-        if (message.reference, destination.name) in self._sent:
-            return None
-        hosts = self._config.items("alert.allowed_hosts")
-        try:
-            if destination.kind == "webhook":
-                webhook.send(message, destination, allowed_hosts=hosts, clock=self._clock)
-            else:
-                mail.send(message, destination, allowed_hosts=hosts)
-        except PeerUnavailable as error:
-            return error
-        except DeliveryRefused:
-            log.warning("alarm of drift refused", destination=destination.name)
-        self._sent.add((message.reference, destination.name))
-        return None
 
 
 def drift_figures(connection: Connection) -> Figures:

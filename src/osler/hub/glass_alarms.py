@@ -4,18 +4,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
 from sqlalchemy import Connection
 
 from osler.api.people.glass import BrokenGlass, Opening
 from osler.audit import HUB, AuditRecord
-from osler.config import Config, Destination
-from osler.errors import DeliveryRefused, PeerUnavailable
-from osler.publish import mail, webhook
+from osler.config import Config
+from osler.errors import PeerUnavailable
+from osler.hub.alarms import Alarms
 from osler.standards.fhir import Resource, instant
 from osler.stores import Stores
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +78,7 @@ class GlassAlarms:
         self._config = config
         self._clock = clock
         self._glass = BrokenGlass(stores.database, sealer=stores.keyring.sealer("record"))
-        self._sent: set[tuple[str, str]] = set()
+        self._alarms = Alarms(config.privacy_destinations, config.items("alert.allowed_hosts"), clock)
 
     def step(self) -> bool:
         """Send every alarm that waits; those of one that does not arrive wait for the next time.
@@ -95,32 +92,16 @@ class GlassAlarms:
             return False
         unanswered: PeerUnavailable | None = None
         for opening in self._glass.untold():
-            late = [error for d in self._config.privacy_destinations if (error := self._send(opening, d)) is not None]
-            if late:
-                unanswered = late[0]
+            alarm = GlassAlarm(opening, self._config.base_url)
+            late = self._alarms.send(alarm)
+            if late is not None:
+                unanswered = late
             else:
                 self._stores.database.write(lambda c, opening=opening: self._told(c, opening))  # type: ignore[misc]
-                self._sent -= {sent for sent in self._sent if sent[0] == opening.id}
+                self._alarms.forget(alarm)
         if unanswered is not None:
             raise unanswered
         return False
-
-    def _send(self, opening: Opening, destination: Destination) -> PeerUnavailable | None:
-        """Send one alarm to one destination, once; return the error when it may work later."""
-        if (opening.id, destination.name) in self._sent:
-            return None
-        alarm, hosts = GlassAlarm(opening, self._config.base_url), self._config.items("alert.allowed_hosts")
-        try:
-            if destination.kind == "webhook":
-                webhook.send(alarm, destination, allowed_hosts=hosts, clock=self._clock)
-            else:
-                mail.send(alarm, destination, allowed_hosts=hosts)
-        except PeerUnavailable as error:
-            return error
-        except DeliveryRefused:
-            log.warning("alarm of broken glass refused", destination=destination.name)
-        self._sent.add((opening.id, destination.name))
-        return None
 
     def _told(self, connection: Connection, opening: Opening) -> None:
         self._glass.told(connection, opening.id, now=self._clock())
