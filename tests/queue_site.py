@@ -18,6 +18,8 @@ from osler.storage.database import Database
 from osler.storage.tables import job as table
 
 SHORT_DELAYS_S = (0.05, 0.2)
+SETTLED_S = 1.0
+"""A broker that has brought something brings no more for now, when it has been silent for so long."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,13 @@ class PatientQueue:
     def claim(self, owner: str, *, models: Sequence[str], limit: int) -> list[Job]:
         if isinstance(self._queue, EmbeddedQueue):
             return self._queue.claim(owner, models=models, limit=limit)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             while self._queue.relay():
                 pass
-            expected = self._claimable(models)
-            self._await_delivery(models, expected)
+            self._await_delivery(models)
             jobs = self._queue.claim(owner, models=models, limit=limit)
-            if jobs or not expected or time.monotonic() > deadline:
+            if jobs or not self._claimable(models) or time.monotonic() > deadline:
                 return jobs
 
     def _claimable(self, models: Sequence[str]) -> set[str]:
@@ -78,12 +79,17 @@ class PatientQueue:
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
 
-    def _await_delivery(self, models: Sequence[str], expected: set[str]) -> None:
+    def _await_delivery(self, models: Sequence[str]) -> None:
         """Wait until all that the broker has is here: which of several comes first is not the queue's promise."""
         transport = self._queue._transport
-        deadline = time.monotonic() + 20  # a Kafka group takes its time to see new topics
-        while expected and time.monotonic() < deadline:
+        deadline = time.monotonic() + 60  # a Kafka group takes its time to see new topics
+        here, grew_at = transport.buffer.ids(), time.monotonic()
+        while (expected := self._claimable(models)) and time.monotonic() < deadline:
+            self._queue._settle_ended()  # or a broker that has brought what it may bring waits for ever
             self._queue.relay()
             transport.receive(models, 0)
-            if expected <= transport.buffer.ids():
+            before, here = here, transport.buffer.ids()
+            if here - before:
+                grew_at = time.monotonic()
+            if expected <= here or (here and time.monotonic() - grew_at > SETTLED_S):
                 return

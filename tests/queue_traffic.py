@@ -20,7 +20,7 @@ def a_study(number: int = 1, *, priority: Priority = Priority.MEDIUM, revision: 
     return Deidentified(f"2.25.{number}", revision, (instance,), AgeBand.CHILD, priority)
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float = 60) -> bool:
+def wait_for(condition: Callable[[], bool], timeout_s: float = 180) -> bool:
     """Look until it is so, or time is over."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -75,7 +75,10 @@ class BrokeredQueue(JobLedger):
         at = self._clock() if now is None else now
         if at < self._next_late or not self._transport.reachable():
             return []
-        late = and_(_told(at), _late(at - self._republish_s), table.c.model.in_(models))
+        before = at - self._republish_s
+        # A line may take no references while the broker is there: what it was not told of is late as well.
+        untold = and_(table.c.published_at.is_(None), table.c.available_at <= before)
+        late = and_(ready(at), or_(_late(before), untold), table.c.model.in_(models))
         query = select(table.c.id, table.c.model).where(late).order_by(*self._order()).limit(limit)
         with self._database.read() as connection:
             found = connection.execute(query).all()

@@ -16,7 +16,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Coroutine, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from typing import Any, Final, TypeVar
 
 import aio_pika
@@ -77,6 +77,7 @@ class RabbitTransport:
         self.buffer = Buffer()
         self._in_hand: set[AbstractIncomingMessage] = set()
         self._counting = threading.Lock()
+        self._asking: Future[None] | None = None
         self._last_claim = 0.0
 
     def reachable(self) -> bool:
@@ -101,12 +102,23 @@ class RabbitTransport:
         self._last_claim = time.monotonic()
         session, in_hand = self._session, len(self._in_hand)
         if session is not None and not session.consumes(models, in_hand + limit):
-            with contextlib.suppress(PeerUnavailable):
-                self._ask(session.consume(models, in_hand + limit + self._prefetch))
+            self._consume(session, models, in_hand + limit + self._prefetch)
         taken = self.buffer.take(models, limit, wait_s=self._wait_s)
         with self._counting:
             self._in_hand.update(one.receipt for one in taken)
         return taken
+
+    def _consume(self, session: Session, models: Sequence[str], prefetch: int) -> None:
+        """See to it that the lines deliver, without waiting for one that does not answer."""
+        with self._counting:
+            if self._asking is not None and not self._asking.done():
+                return
+            asking = session.consume(models, prefetch)
+            assert self._loop is not None
+            try:
+                self._asking = asyncio.run_coroutine_threadsafe(asking, self._loop)
+            except RuntimeError:  # the client has ended
+                asking.close()
 
     def settle(self, incoming: Sequence[Incoming]) -> None:
         """Acknowledge; what came over a connection that is gone was taken back by the broker. See the protocol."""
@@ -184,8 +196,8 @@ class RabbitTransport:
     async def _one_session(self) -> None:
         async with await self._connect() as connection:
             session = Session(
+                connection,
                 await connection.channel(publisher_confirms=True),
-                await connection.channel(publisher_confirms=False),
                 prefix=self._prefix,
                 delays_s=self._delays_s,
                 deliver=self._deliver,

@@ -1,13 +1,15 @@
 """One connection to RabbitMQ: what has been declared on it, what is published, what is delivered to us."""
 
 import asyncio
+import contextlib
 import ssl
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from aio_pika import DeliveryMode, ExchangeType, Message
-from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractQueue
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, DeliveryError
 
 from osler.domain.states import Priority
@@ -20,28 +22,35 @@ AWAY: Final = (*CONNECTION_EXCEPTIONS, TimeoutError, asyncio.CancelledError)
 """What the client raises when the broker is not there; it cancels what waits on a connection that is lost."""
 
 _MOST_DEAD: Final = 100_000
+_SICK_S: Final = 5.0
+"""How long a line is left alone that did not answer: a quorum queue may be without a leader after a power cut."""
 
 
 class Session:
-    """What one connection knows: a channel to publish on, one to consume on, and what has been declared."""
+    """What one connection knows: a channel to publish on, one for each line to consume from, and what is declared.
+
+    A broker that cannot serve a line closes the channel; the other lines go on.
+    """
 
     def __init__(
         self,
+        connection: AbstractConnection,
         publishing: AbstractChannel,
-        consuming: AbstractChannel,
         *,
         prefix: str,
         delays_s: Sequence[float],
         deliver: Any,
     ) -> None:
+        self._connection = connection
         self._publishing = publishing
-        self._consuming = consuming
         self._prefix = prefix
         self._delays_s = delays_s
         self._deliver = deliver
         self._lines: dict[str, AbstractQueue] = {}
         self._delays: dict[float, AbstractExchange] = {}
         self.consuming: dict[str, tuple[AbstractQueue, str]] = {}  # by line: its queue and our consumer tag
+        self._channels: dict[str, AbstractChannel] = {}  # by line; what is in hand is acknowledged there
+        self._sick: dict[str, float] = {}  # until when a line is left alone
         self.prefetch = 0
         self._declaring = asyncio.Lock()
         self._changing = asyncio.Lock()
@@ -55,14 +64,18 @@ class Session:
         await dead.bind(self._dead)
 
     def broken(self) -> bool:
-        """Tell whether a channel was closed, which a lost connection does too."""
-        return self._publishing.is_closed or self._consuming.is_closed
+        """Tell whether the channel to publish on was closed, which a lost connection does too."""
+        return self._publishing.is_closed
 
     def consumes(self, models: Sequence[str], prefetch: int) -> bool:
-        """Tell whether all lines of the models deliver to us, so many references at least."""
+        """Tell whether all lines of the models deliver to us, or are left alone; so many references at least."""
+        now = time.monotonic()
         return self.prefetch >= prefetch and all(
-            _line(model, priority) in self.consuming for model in models for priority in Priority
+            self._delivers(line) or self._sick.get(line, 0.0) > now for line in _lines(models)
         )
+
+    def _delivers(self, line: str) -> bool:
+        return line in self.consuming and not self._channels[line].is_closed
 
     async def publish(self, outgoing: Sequence[Outgoing]) -> set[str]:
         """Publish all at once; return whose confirmation came."""
@@ -96,19 +109,29 @@ class Session:
         await exchange.publish(message, _line(reference.model, reference.priority), timeout=ANSWER_S)
 
     async def consume(self, models: Sequence[str], prefetch: int) -> None:
-        """Let the lines of the models deliver to us."""
+        """Let the lines of the models deliver to us; one that cannot now is tried again later."""
         async with self._changing:  # several workers claim at once
             if prefetch > self.prefetch:  # holds for consumers that begin after it
                 await self._cancel()
-                await self._consuming.set_qos(prefetch_count=prefetch, timeout=ANSWER_S)
                 self.prefetch = prefetch
-            for model in models:
-                for priority in Priority:
-                    line = _line(model, priority)
-                    if line not in self.consuming:
-                        await self._declare(model, priority)
-                        queue = await self._consuming.get_queue(f"{self._prefix}.jobs.{line}", ensure=False)
-                        self.consuming[line] = (queue, await queue.consume(self._deliver, timeout=ANSWER_S))
+            now = time.monotonic()
+            lines = [one for one in _lines(models) if not self._delivers(one) and self._sick.get(one, 0.0) <= now]
+            await asyncio.gather(*(self._begin(line) for line in lines))
+
+    async def _begin(self, line: str) -> None:
+        model, _, priority = line.rpartition(".")
+        self.consuming.pop(line, None)
+        try:
+            await self._declare(model, Priority(priority))
+            channel = self._channels.get(line)
+            if channel is None or channel.is_closed:
+                channel = self._channels[line] = await self._connection.channel(publisher_confirms=False)
+            await channel.set_qos(prefetch_count=self.prefetch, timeout=ANSWER_S)
+            queue = await channel.get_queue(f"{self._prefix}.jobs.{line}", ensure=False)
+            self.consuming[line] = (queue, await queue.consume(self._deliver, timeout=ANSWER_S))
+            self._sick.pop(line, None)
+        except AWAY:
+            self._sick[line] = time.monotonic() + _SICK_S
 
     async def pause(self) -> None:
         """Let nothing more be delivered; what was delivered stays."""
@@ -119,7 +142,8 @@ class Session:
         self.prefetch = 0
         while self.consuming:
             _, (queue, tag) = self.consuming.popitem()
-            await queue.cancel(tag, timeout=ANSWER_S)
+            with contextlib.suppress(*AWAY):
+                await queue.cancel(tag, timeout=ANSWER_S)
 
     async def count(self, model: str, priority: Priority) -> int:
         """Count what waits in a line."""
@@ -166,6 +190,10 @@ class Session:
 
 def _line(model: str, priority: Priority) -> str:
     return f"{model}.{priority.value}"
+
+
+def _lines(models: Sequence[str]) -> list[str]:
+    return [_line(model, priority) for model in models for priority in Priority]
 
 
 def tls_context(url: str) -> ssl.SSLContext | None:
