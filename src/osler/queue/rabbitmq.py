@@ -143,6 +143,8 @@ class RabbitTransport:
         """Disconnect; see the protocol."""
         with self._starting:
             self._closing = True
+        if self._asking is not None:
+            self._asking.cancel()
         if self._loop is not None and self._thread is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself
                 self._loop.call_soon_threadsafe(self._stop.set)
