@@ -249,4 +249,42 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "log.format", "auto", "auto (text on a terminal, else JSON), text or json.", choices=("auto", "text", "json")
     ),
+    Setting("scribe.speech_model", "", "Speech model, NAME or NAME@VERSION; empty: the one that was added last."),
+    Setting("scribe.speech_models", "", "Folder of the speech models; empty: speech in the data folder."),
+    Setting("scribe.language", "", "Language that is spoken, as en; empty: it is recognised in each recording."),
+    Setting("scribe.template", "soap", "Kind of note that is written when nobody names one."),
+    Setting("scribe.templates", "", "Folder with a site's own kinds of notes, one YAML file each."),
+    Setting("scribe.max_audio_mb", 1024, "Largest recording of an encounter, MB."),
+    Setting("scribe.max_part_mb", 16, "Largest part of a recording that comes in parts, MB."),
+    Setting("scribe.max_audio_hours", 4.0, "Longest recording, hours."),
+    Setting("scribe.keep_audio_hours", 72.0, "How long audio is kept after it has been transcribed, hours."),
+    Setting(
+        "scribe.destinations",
+        [],
+        "Where signed notes go besides our own chart: names of [[destination]] (hl7v2) and of [[ehr]].",
+    ),
+    Setting(
+        "scribe.endpoint",
+        "",
+        "URL of an OpenAI-compatible endpoint of a language model that writes drafts, as http://127.0.0.1:8000/v1; "
+        "empty: the extractive writer does.",
+    ),
+    Setting(
+        "scribe.endpoint_model",
+        "",
+        "Name of the model at the endpoint; empty: an Azure address's deployment, else the first listed.",
+    ),
+    Setting("scribe.endpoint_key", "", "Key of the endpoint."),
+    Setting("scribe.endpoint_key_file", "", "File with mode 0600 that holds the key, in place of scribe.endpoint_key."),
+    Setting(
+        "scribe.endpoint_hosts",
+        ["127.0.0.1", "::1", "localhost"],
+        "Hosts that the endpoint may be at: names, addresses, networks. A name that stands for a private address needs "
+        "its address or network here too.",
+    ),
+    Setting(
+        "scribe.endpoint_timeout_s",
+        120.0,
+        "How long one part of a transcript (24,000 characters) may take at the endpoint with all its tries, seconds.",
+    ),
 )

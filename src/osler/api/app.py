@@ -19,6 +19,9 @@ from osler.api.health import Health
 from osler.api.metrics import MetricsEndpoint
 from osler.api.outcome import outcome_of_error, outcome_of_status
 from osler.api.people.routes import routes as people_routes
+from osler.api.scribe.endpoints import routes as scribe_routes
+from osler.api.scribe.pages import routes as scribe_page_routes
+from osler.api.scribe.stream import routes as stream_routes
 from osler.api.services import Services
 from osler.api.smart.routes import routes as smart_routes
 from osler.api.spoke import routes as spoke_routes
@@ -40,6 +43,9 @@ def create_app(services: Services) -> Starlette:
             Route("/dicom-web/studies/{study_instance_uid}", stow.store, methods=["POST"]),
             *(spoke_routes(services, services.spokes) if services.spokes else ()),
             *people_routes(services),
+            *(scribe_routes(services, services.scribe) if services.scribe else ()),
+            *(stream_routes(services, services.scribe) if services.scribe else ()),
+            *(scribe_page_routes(services, services.scribe) if services.scribe else ()),
             *cds_routes(services),
             Route("/health/live", health.live),
             Route("/health/ready", health.ready),

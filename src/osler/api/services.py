@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -21,6 +21,9 @@ from osler.storage.exports import ExportStore
 from osler.storage.resource_search import ResourceSearch
 from osler.storage.resources import ResourceStore
 from osler.storage.subscriptions import SubscriptionStore
+
+if TYPE_CHECKING:  # commands that only need this module need not load what drafts notes
+    from osler.scribe.desk import ScribeDesk
 
 
 class Audit(Protocol):
@@ -91,6 +94,8 @@ class Services:
         Returns what ``/metrics`` shows besides the ledger and what was counted.
     spokes : SpokeDesk, optional
         Takes studies of edges; without it there is no door for them.
+    scribe : ScribeDesk, optional
+        Documents encounters; without it nobody can.
     cds_fhir_hosts : tuple of str
         FHIR servers of CDS clients that may be asked for what they did not send.
     """
@@ -119,6 +124,7 @@ class Services:
     subscriptions: SubscriptionStore | None = None
     figures: Callable[[], Iterable[Figures]] = tuple
     spokes: SpokeDesk | None = None
+    scribe: "ScribeDesk | None" = None
     subscription_hosts: AllowedHosts = field(default_factory=lambda: AllowedHosts((), setting="subscription.hosts"))
 
     @property

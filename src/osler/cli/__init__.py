@@ -25,6 +25,7 @@ MODULES: Final[Mapping[str, str]] = {
     "send": "send",
     "analyze": "analyze",
     "deid": "deid",
+    "scribe": "scribe",
     "models": "models",
     "user": "user",
     "access": "glass",

@@ -17,16 +17,20 @@ from pynetdicom import AE
 
 from osler.config import Config, Destination, split_address
 from osler.domain.states import JobState
+from osler.draft.language_model.probe import Form
 from osler.errors import OslerError
 from osler.hub.cards import greet, start_of
 from osler.hub.opening import master_key_file, open_stores
 from osler.hub.people import policy_of
+from osler.hub.scribe import language_model, speech_folder
 from osler.publish.outbox import Outbox
 from osler.registry.opening import open_registry
 from osler.registry.port import chosen, split_reference
 from osler.storage.opening import blob_folder, in_bucket
 from osler.stores import Stores
 from osler.tls import client_context, expiry
+from osler.transcribe.extra import load
+from osler.transcribe.models import SpeechModels
 
 VERIFICATION = "1.2.840.10008.1.1"
 _RENEW_DAYS = 30
@@ -54,6 +58,9 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
     for name in config.items("models.enabled"):
         yield _guarded(f"model {name}", partial(_model, config, name, served))
     yield _guarded("waiting jobs", partial(_waiting, config, environ, served))
+    yield _guarded("speech", lambda: _speech(config))
+    if config.text("scribe.endpoint"):
+        yield _guarded("language model", lambda: _language_model(config))
     for destination in config.destinations:
         yield _guarded(f"destination {destination.name}", partial(_destination, config, destination))
 
@@ -163,12 +170,27 @@ def _model(config: Config, name: str, served: list[str]) -> Check:
     return Check(f"model {name}", "ok", f"{version}, sandboxed by {', '.join(hello.sandbox.applied)}")
 
 
+def _speech(config: Config) -> Check:
+    there = SpeechModels(speech_folder(config)).list()
+    if not there:
+        return Check("speech", "warn", "no speech model, so only transcripts are taken: osler scribe models add PATH")
+    load("faster_whisper")
+    return Check("speech", "ok", ", ".join(f"{one.model.name}@{one.model.version}" for one in there))
+
+
+def _language_model(config: Config) -> Check:
+    form = language_model(config).probe()
+    held = form is Form.SCHEMA
+    words = "answers and holds the model to a form" if held else "answers, but holds the model to no form: we check"
+    return Check("language model", "ok" if held else "warn", f"{config.text('scribe.endpoint')} {words}")
+
+
 def _destination(config: Config, destination: Destination) -> Check:
     name = f"destination {destination.name}"
     if destination.kind == "webhook":
         return Check(name, "ok", f"webhook {destination.url}; it is asked only when there is something to say")
     host, port = split_address(destination.address)
-    if destination.kind == "smtp":
+    if destination.kind in ("smtp", "hl7v2"):
         try:
             with socket.create_connection((host, port), timeout=5):
                 return Check(name, "ok", f"{destination.address} answers")

@@ -40,6 +40,7 @@ from osler.hub.people import open_people
 from osler.hub.pressure import BackPressure
 from osler.hub.publishing import make_publisher
 from osler.hub.readiness import ready_checks
+from osler.hub.scribe import Scribe
 from osler.hub.serving import Serving, in_words
 from osler.hub.spokes import Spokes
 from osler.hub.subscriptions import Notifier, open_subscriptions
@@ -115,6 +116,7 @@ class Hub:
         self.subscriptions = open_subscriptions(stores.keyring, config)
         self.subscription_hosts = AllowedHosts(config.items("subscription.hosts"), setting="subscription.hosts")
         self._loops: dict[str, Loop] = {}
+        self.scribe = Scribe(stores, config, owner=self.owner, wake=self._wake)
         self.pool = WorkerPool(stores.queue, stores.deidentified, config, record=self.pipeline.record, owner=self.owner)
         self.pool.on_batch = self.metrics.batch
         self.pool.ask = Endpoints(config, stores.audit, self.metrics)
@@ -135,6 +137,8 @@ class Hub:
         )
         if "publisher" in self.roles:
             self.pipeline.publisher.release(self._owner_prefix)
+        if "scribe" in self.roles:
+            self.scribe.release(self._owner_prefix)
         self._start_loops()
         self._listener.start()
         if "worker" in self.roles:
@@ -187,6 +191,7 @@ class Hub:
             "export": (self._exports().step, 1.0, "publisher"),
             "subscribers": (self._notifier().step, 0.5, "publisher"),
             **self._edge(),
+            **self.scribe.loops(),
             "results": (self.pipeline.take_in, 0.1, "publisher"),
             "heartbeat": (self.heartbeats.beat, BEAT_S, None),
             "drift": (DriftWatch(self.stores, self.config).step, 10.0, "publisher"),
@@ -304,6 +309,7 @@ class Hub:
                 subscription_hosts=self.subscription_hosts,
                 spokes=Spokes(self.stores, self.pipeline, full=self.pressure.full),
                 max_exports=self.config.integer("export.max_running"),
+                scribe=self.scribe.desk,
             )
         )
 

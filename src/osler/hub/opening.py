@@ -27,7 +27,7 @@ from osler.vault import KeyRing, Vault, create_master_key, read_master_key
 
 log = structlog.get_logger(__name__)
 
-ROLES: Final = ("dimse", "mllp", "http", "deidentifier", "worker", "publisher")
+ROLES: Final = ("dimse", "mllp", "http", "deidentifier", "worker", "scribe", "publisher")
 
 _FIRST_CONFIG = """\
 # Osler. Every setting with its default: `osler config show`; check this file: `osler config check`.

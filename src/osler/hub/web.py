@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Final
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -16,6 +17,7 @@ from osler.tls import ServerTls
 
 _START_S: Final = 15.0
 _MAX_HEADER_BYTES: Final = 64 * 1024
+_MAX_WS_MESSAGE: Final = 4_000_000
 
 
 class _Patient(H11Protocol):
@@ -42,6 +44,11 @@ class _Patient(H11Protocol):
         super().on_response_complete()
         self._waiting.cancel()
         self._wait()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Stop waiting: a WebSocket is patient in its own way."""
+        self._waiting.cancel()
+        super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
@@ -86,6 +93,8 @@ class WebServer:
             timeout_graceful_shutdown=10,
             h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
             http=type("Patient", (_Patient,), {"head_s": head_s}),
+            ws="websockets-sansio",
+            ws_max_size=_MAX_WS_MESSAGE,
             proxy_headers=False,  # else any peer on loopback could say which address it has
         )
         if tls is not None:

@@ -52,6 +52,7 @@ class Account:
             second_factor=account is not None and account.second_factor,
             external=account is not None and account.subject is not None,
             caring=person.role in CARING,
+            documenting=person.role in CARING and self._services.scribe is not None,
             reviewing=person.role in REVIEWING,
         )
 

@@ -43,6 +43,7 @@ class Pages:
 
     def __init__(self, sessions: Sessions, *, base_url: str, site: str = "Osler") -> None:
         self._sessions = sessions
+        self.site = site
         self.root = urlsplit(base_url).path.rstrip("/")
         self._environment = jinja2.Environment(
             loader=jinja2.PackageLoader("osler.api.people"),
@@ -101,6 +102,11 @@ class Pages:
         """Take the session's cookie away."""
         response.delete_cookie(self._sessions.cookie, secure=self._sessions.secure, httponly=True, samesite="lax")
         return response
+
+    def csrf(self, request: Request) -> str:
+        """Return what a script of a page of ours sends along, as a form would; empty where there is no cookie yet."""
+        token = self._sessions.token(request)
+        return _csrf(token) if token else ""
 
     def check_csrf(self, request: Request, form: Mapping[str, str]) -> None:
         """Let pass only a form that a page of ours has sent.

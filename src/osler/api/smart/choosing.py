@@ -1,6 +1,6 @@
 """The patients and encounters from which a person chooses, within what the person may see, each on record."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,10 +31,13 @@ class Candidate:
 
 
 class Choice:
-    """Finds what one person may choose from, for one client."""
+    """Finds what one person may choose from, for one client; ``purpose`` is what the audit says it was for."""
 
-    def __init__(self, services: Services, request: Request, person: SignedIn, client_id: str) -> None:
+    def __init__(
+        self, services: Services, request: Request, person: SignedIn, client_id: str, *, purpose: str = "launch"
+    ) -> None:
         self._services = services
+        self._purpose = purpose
         acting = ActingFor(person.name, person.role, person.fhir_user)
         broken: frozenset[str] = frozenset()
         if services.people is not None:
@@ -53,17 +56,24 @@ class Choice:
         found = self._found("Patient", [("_id", logical_id.translate(_ESCAPED))])
         return _patient(found[0]) if len(found) == 1 and found[0]["id"] == logical_id else None
 
+    def named(self, logical_ids: Collection[str]) -> dict[str, Candidate]:
+        """Return patients by their ids, without those whom this person may not see."""
+        if not logical_ids:
+            return {}
+        ids = ",".join(one.translate(_ESCAPED) for one in sorted(logical_ids))
+        return {found["id"]: _patient(found) for found in self._found("Patient", [("_id", ids)], len(logical_ids))}
+
     def encounters(self, patient: str) -> list[Candidate]:
         """Return the latest encounters of a patient."""
         if "Encounter" not in SEARCHABLE:
             return []
         return [_encounter(found) for found in self._found("Encounter", [("patient", f"Patient/{patient}")])]
 
-    def _found(self, type_name: str, pairs: list[tuple[str, str]]) -> list[Mapping[str, Any]]:
+    def _found(self, type_name: str, pairs: list[tuple[str, str]], most: int = AT_MOST) -> list[Mapping[str, Any]]:
         services = self._services
         if not self._caller.reach(type_name, "s") or not self._caller.reach(type_name, "r"):
             return []
-        asked = [*((name, value) for name, value in pairs if value), ("_count", str(AT_MOST)), ("_total", "none")]
+        asked = [*((name, value) for name, value in pairs if value), ("_count", str(most)), ("_total", "none")]
         query = parse_query(type_name, asked, now=services.tokens.clock(), base=services.fhir_base)
         page = services.search.search(query, self._caller.reach)
         write_down(
@@ -74,7 +84,7 @@ class Choice:
                     agent=self._caller.agent,
                     patient=match.patient,
                     entities=(f"{match.reference}/_history/{match.version}",),
-                    detail={"type": type_name, "for": "launch"},
+                    detail={"type": type_name, "for": self._purpose},
                 )
                 for match in page.matches
             ),

@@ -43,6 +43,7 @@ from osler.storage.tables.resources import (
     resource_token,
 )
 from osler.storage.tables.schema import metadata
+from osler.storage.tables.scribe import scribe_delivery, scribe_document, scribe_encounter, scribe_part
 from osler.storage.tables.watching import drift_alarm, drift_watch, watched_case
 from osler.storage.tables.workers import handed_in, worker
 
@@ -88,6 +89,10 @@ __all__ = [
     "resource_reference",
     "resource_span",
     "resource_token",
+    "scribe_delivery",
+    "scribe_document",
+    "scribe_encounter",
+    "scribe_part",
     "session",
     "sign_in_failure",
     "signing_key",

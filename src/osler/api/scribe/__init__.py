@@ -1,0 +1,1 @@
+"""``/scribe``: encounters that are documented, for programs and for pages."""

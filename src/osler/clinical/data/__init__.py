@@ -1,0 +1,1 @@
+"""Lists of drugs, problems, body sites, tests and treatments; one concept a line, its names separated by commas."""
