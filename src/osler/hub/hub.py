@@ -137,7 +137,7 @@ class Hub:
         )
         if "publisher" in self.roles:
             self.pipeline.publisher.release(self._owner_prefix)
-        if "scribe" in self.roles:
+        if {"scribe", "publisher"} & set(self.roles):
             self.scribe.release(self._owner_prefix)
         self._start_loops()
         self._listener.start()

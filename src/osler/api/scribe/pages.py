@@ -32,7 +32,7 @@ from osler.api.people.pages import STYLE_PATH
 from osler.api.people.roles import CARING
 from osler.api.people.service import People
 from osler.api.people.sessions import SignedIn, sign_in_url
-from osler.api.scribe.entrance import CONSOLE, NO_STORE, Entrance, Json, answer
+from osler.api.scribe.entrance import CONSOLE, NO_STORE, Entrance, Json, answer, reach_of
 from osler.api.services import Services
 from osler.api.smart.choosing import Candidate, Choice
 from osler.domain.encounter import ConsentMethod, Documented, EncounterState
@@ -138,8 +138,7 @@ class ScribePages:
         if person is None:
             return self._sign_in(request)
         caller = self._entrance.of_person(request, person)
-        caller.require("DocumentReference", "s")
-        reach = caller.require("Patient", "r")
+        reach = reach_of(caller, "s")
         seen = self._desk.listed(caller.agent, self._desk.newest(limit=_MOST_LISTED), reach)
         named = self._choice(request, person).named({one.subject.patient for one in seen})
         rows = [self._row(one, named) for one in seen]
@@ -192,8 +191,9 @@ class ScribePages:
             return self._sign_in(request)
         return self._render("quality", request, person=person, most=MOST_NOTES, figures=quality(self._desk.stores))
 
-    def figures(self, _caller: Caller, _request: Request, _body: Json) -> Response:
-        """Answer GET: the same as JSON."""
+    def figures(self, caller: Caller, _request: Request, _body: Json) -> Response:
+        """Answer GET: the same as JSON, for who may search notes."""
+        caller.require("DocumentReference", "s")
         return answer({"quality": [asdict(one) for one in quality(self._desk.stores)]})
 
     def _of_encounter(self, request: Request, page: str, right: str) -> Response:
