@@ -11,6 +11,7 @@
     GET  .../audio[?start=&end=]                             which parts are here, or a clip to listen to (WAV)
     POST .../transcript                                      text, WebVTT or JSON in place of audio
     GET  .../transcript[.vtt], .../note[.txt], .../signed, .../document (FHIR)
+    GET  .../summary, .../letter[?to=]                       for the patient; to a colleague
     PATCH | DELETE .../note/statements/{statement}           other words; out
     POST .../note/statements/{statement}/restore, .../note/sections/{key}/statements, .../note/sections/{key}/regenerate
     PUT  .../note/codes/{code}, .../roles
@@ -37,6 +38,7 @@ from osler.domain.encounter import EncounterState
 from osler.domain.transcript import SpeakerRole
 from osler.errors import AccessDenied, Malformed
 from osler.scribe.desk import ScribeDesk
+from osler.scribe.handouts import letter_of, summary_of
 from osler.scribe.note import as_text
 from osler.scribe.papers import Paper
 from osler.standards import fhir
@@ -74,6 +76,8 @@ class Encounters:
             ("GET", one + "/transcript.vtt", self.webvtt, False),
             ("GET", one + "/note", self.note, False),
             ("GET", one + "/note.txt", self.note_text, False),
+            ("GET", one + "/summary", self.summary, False),
+            ("GET", one + "/letter", self.letter, False),
             ("GET", one + "/signed", self.signed, False),
             ("GET", one + "/document", self.document, False),
             ("PATCH", statement, self.edit, True),
@@ -172,6 +176,17 @@ class Encounters:
         """Answer ``GET .../note.txt``: what may be signed."""
         _, content = self._desk.reviewing.read(caller.agent, self._open(caller, request, "r"), Paper.NOTE)
         return PlainTextResponse(as_text(content), headers=NO_STORE)
+
+    def summary(self, caller: Caller, request: Request, _body: Json) -> Response:
+        """Answer ``GET .../summary``: what may be signed, for the patient."""
+        held, content = self._desk.reviewing.read(caller.agent, self._open(caller, request, "r"), Paper.NOTE)
+        return answer({"status": held.state.value, **summary_of(content)}, revision=held.revision)
+
+    def letter(self, caller: Caller, request: Request, _body: Json) -> Response:
+        """Answer ``GET .../letter``: a referral; ``?to=cardiology`` says to whom."""
+        held, content = self._desk.reviewing.read(caller.agent, self._open(caller, request, "r"), Paper.NOTE)
+        made = letter_of(content, to=request.query_params.get("to", "")[:100])
+        return answer({"status": held.state.value, **made}, revision=held.revision)
 
     def signed(self, caller: Caller, request: Request, _body: Json) -> Response:
         """Answer ``GET .../signed``."""
