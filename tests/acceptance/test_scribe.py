@@ -126,6 +126,10 @@ def test_a_transcript_becomes_a_note_that_a_person_signs_and_the_chart_has(calle
         assert (figures["notes"], figures["untouched"]) == (1, 0.0)
         assert 0 < figures["words_changed"] < 1
         assert "Words changed" in browser.open("/scribe/quality").text
+        number = path.rpartition("/")[2]
+        assert "Reading grade" in browser.open(f"/scribe/summary/{number}").text
+        assert "Quillfeather" in browser.open(f"/scribe/letter/{number}").text
+        assert browser.open("/scribe/letter/nothing").status_code == 404
         again = ann.post(f"{path}/sign", json={"password": PASSWORD}, headers={"if-match": etag})
         assert again.status_code == 409
         assert ann.post("/scribe/encounters", json={}, headers={"x-csrf": "forged"}).status_code == 403

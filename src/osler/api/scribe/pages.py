@@ -9,13 +9,14 @@ and build what they show from text alone, never from markup.
     GET /scribe/new[?patient=]     choose the patient (POST searches); kind of note and consent
     GET /scribe/record/{id}        record, or hand in a file or a transcript
     GET /scribe/review/{id}        transcript and draft side by side; sign
+    GET /scribe/summary/{id}       for the patient; /scribe/letter/{id}: to a colleague
     GET /scribe/quality[.json]     what people changed of drafts
     GET /scribe/static/{name}      scripts and style
 """
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -38,6 +39,8 @@ from osler.api.smart.choosing import Candidate, Choice
 from osler.domain.encounter import ConsentMethod, Documented, EncounterState
 from osler.errors import NotFound
 from osler.scribe.desk import ScribeDesk
+from osler.scribe.handouts import letter_of, summary_of
+from osler.scribe.papers import Paper
 from osler.scribe.quality import MOST_NOTES, quality
 
 ROOT: Final = "/scribe/"
@@ -127,6 +130,8 @@ class ScribePages:
             Route(ROOT + "new", door.post(self.search), methods=["POST"]),
             Route(ROOT + "record/{id}", door.get(self.record), methods=["GET"]),
             Route(ROOT + "review/{id}", door.get(self.review), methods=["GET"]),
+            Route(ROOT + "summary/{id}", door.get(self.summary), methods=["GET"]),
+            Route(ROOT + "letter/{id}", door.get(self.letter), methods=["GET"]),
             Route(ROOT + "quality", door.get(self.quality), methods=["GET"]),
             Route(ROOT + "quality.json", self._entrance.endpoint(self.figures), methods=["GET"]),
             Route(ROOT + "static/{name}", static, methods=["GET"]),
@@ -195,6 +200,35 @@ class ScribePages:
         """Answer GET: the same as JSON, for who may search notes."""
         caller.require("DocumentReference", "s")
         return answer({"quality": [asdict(one) for one in quality(self._desk.stores)]})
+
+    def summary(self, request: Request) -> Response:
+        """Answer GET: what the patient may read."""
+        return self._handout(request, "Your visit", summary_of)
+
+    def letter(self, request: Request) -> Response:
+        """Answer GET: a letter of referral."""
+        return self._handout(
+            request, "Referral", lambda note: letter_of(note, to=request.query_params.get("to", "")[:100])
+        )
+
+    def _handout(self, request: Request, title: str, make: Callable[[Json], Json]) -> Response:
+        person = self._people.sessions.person(request)
+        if person is None:
+            return self._sign_in(request)
+        caller = self._entrance.of_person(request, person)
+        held = self._entrance.open(caller, request.path_params["id"], "r")
+        held, note = self._desk.reviewing.read(caller.agent, held.id, Paper.NOTE)
+        patient = self._choice(request, person).named({held.subject.patient})
+        return self._render(
+            "handout",
+            request,
+            person=person,
+            encounter=held,
+            title=title,
+            patient=patient.get(held.subject.patient, Candidate("", "Patient", "")),
+            signed=held.state is EncounterState.SIGNED,
+            made=make(note),
+        )
 
     def _of_encounter(self, request: Request, page: str, right: str) -> Response:
         person = self._people.sessions.person(request)
