@@ -8,7 +8,8 @@ _ADVERB: Final = (
 )
 _CLAUSE: Final = re.compile(
     rf"(?:(?<![\w'])the patient|^patient|^pt|(?<![\w'])s?he)(?P<adverb> {_ADVERB})?"
-    r" (?P<verb>denies(?= that\b)|denies(?: any\b| having\b)*|[a-z]+)\b(?!')",
+    r" (?!(?:to|for|with|in|on|at|and|or|about|that|from|by|if|when|back)\b)"  # there it is no subject
+    r"(?P<verb>denies(?= that\b)|denies(?: any\b| having\b)*|[a-z]+)\b(?!')",
     re.IGNORECASE,
 )
 """The patient as a subject, with the verb."""

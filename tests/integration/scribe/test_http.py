@@ -211,7 +211,8 @@ def test_a_change_says_which_revision_it_is_about(door: Door, drafted: str, tag:
 ROUTES = [
     ("GET", ""), ("PUT", "/consent"), ("DELETE", "/consent"), ("POST", "/pause"), ("POST", "/resume"),
     ("POST", "/finish"), ("POST", "/retry"), ("GET", "/transcript"), ("GET", "/transcript.vtt"), ("GET", "/note"),
-    ("GET", "/note.txt"), ("GET", "/signed"), ("GET", "/summary"), ("GET", "/letter"), ("GET", "/document"), ("PATCH", "/note/statements/s1"),
+    ("GET", "/note.txt"), ("GET", "/signed"), ("GET", "/summary"), ("GET", "/letter"),
+    ("GET", "/document"), ("PATCH", "/note/statements/s1"),
     ("DELETE", "/note/statements/s1"), ("POST", "/note/statements/s1/restore"),
     ("POST", "/note/sections/plan/statements"), ("POST", "/note/sections/plan/regenerate"),
     ("PUT", "/note/codes/R05.9"), ("PUT", "/roles"), ("POST", "/sign"), ("POST", "/deliveries/x/retry"),

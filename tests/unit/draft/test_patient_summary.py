@@ -78,6 +78,7 @@ def test_a_refused_note_has_no_summary_and_no_letter() -> None:
     ("said", "told"),
     [
         ("The patient has pain in her left knee.", "You have pain in your left knee."),
+        ("We will refer the patient to cardiology.", "We will refer you to cardiology."),
         ("Patient denies any chest pain.", "You said no to chest pain."),
         ("He was seen in the emergency department.", "You were seen in the emergency department."),
         ("She underwent a colonoscopy.", "You underwent a colonoscopy."),

@@ -13,6 +13,7 @@ const REASONS = {
   allergy: "what was said of the allergy is different",
   action: "starting, stopping or changing was said differently",
   order: "nobody ordered that",
+  "too-long": "it is too long to be held to what was said",
   placeholder: "it names somebody or something that was not named there",
   instruction: "it rests on words that speak to the program, not to the patient",
 };
