@@ -352,6 +352,27 @@ ANSWERS = [
         ["Flu shot in October."],
         ["No flu shot."],
     ),
+    (
+        "F",
+        "Do you still smoke?",
+        "No, I quit ten years ago.",
+        ["Quit smoking 10 years ago.", "The patient does not smoke."],
+        ["The patient smokes."],
+    ),
+    (
+        "M",
+        "Are you still on metformin?",
+        "No, I stopped it.",
+        ["The patient does not take metformin.", "Metformin was stopped."],
+        ["The patient takes metformin."],
+    ),
+    (
+        "R",
+        "Were you able to keep playing?",
+        "No, I had to stop.",
+        ["The patient was not able to keep playing."],
+        ["The patient was able to keep playing."],
+    ),
 ]
 RIGHT = [(topic, question, answer, one) for topic, question, answer, right, _ in ANSWERS for one in right]
 WRONG = [(topic, question, answer, one) for topic, question, answer, _, wrong in ANSWERS for one in wrong]

@@ -189,7 +189,7 @@ def _says(one: Reading, reply: Reading) -> int | None:
     if _is_unsure(texts):
         return None
     plain = _yes_or_no(texts)
-    if not plain and _stops(reply):
+    if not plain and _stops(reply) and not _is_plain_no(reply):
         return _STOPPED
     if plain is not None:
         return 0 if plain else _NEGATED
