@@ -444,7 +444,7 @@ def test_a_recording_survives_a_lost_network_and_a_closed_tab(browser: Chromium,
         """
     )
     assert seconds(browser) >= recorded - 1
-    assert arrived() == before
+    assert arrived() - before in (0, 1)  # one may have been on its way when the network went
     browser.do("await page.goto(url)", url=f"{site.url}/scribe/")
     browser.do("await page.waitForSelector('#left:not([hidden])')")
     assert "not yet with the hub" in browser.text("#left")
