@@ -109,6 +109,24 @@ def test_accents(ear: FasterWhisper, spoken: Say, voice: str) -> None:
     assert errors(text, words(transcribe(wav(spoken(text, voice=voice)), ear))) < 0.5
 
 
+@pytest.mark.parametrize(("microphones", "worst"), [(2, 0.5), (1, 0.6)])
+def test_two_who_speak_at_once(
+    ear: FasterWhisper, parts: list[tuple[str, np.ndarray]], microphones: int, worst: float
+) -> None:
+    first, second = parts[1][1], parts[4][1]
+    begins = len(first) - RATE  # the second begins a second before the first ends
+    one = np.concatenate([first, np.zeros(begins + len(second) - len(first), np.float32)])
+    other = np.concatenate([np.zeros(begins, np.float32), second])
+    channels = [one, other] if microphones == 2 else [one + other]
+
+    transcript = transcribe(wav(*channels), ear, hints=Hints(("Lisinopril 20 MG",)))
+
+    found = errors(f"{TURNS[1][1]} {TURNS[4][1]}", words(transcript))
+    assert found < worst
+    if microphones == 2:
+        assert {u.role for u in transcript.utterances} == {SpeakerRole.CLINICIAN, SpeakerRole.PATIENT}
+
+
 def test_a_truncated_file_is_heard_as_far_as_it_goes(ear: FasterWhisper, mixed: np.ndarray) -> None:
     content = encoded(mixed, "ogg", "libopus")
 
