@@ -6,18 +6,10 @@ from typing import Any
 from osler.clinical.lexicon import Concept, Kind, Lexicon
 from osler.domain.codes import Code
 from osler.domain.note import (
-    Checked,
-    Draft,
     DraftAuthor,
-    Evidence,
-    Section,
-    Severity,
-    Statement,
-    Support,
     Topic,
-    Verdict,
 )
-from osler.domain.transcript import DeidentifiedTranscript, DeidentifiedUtterance, SpeakerRole, SpeechModel
+from osler.domain.transcript import SpeechModel
 from osler.publish.note.allergies import allergies
 from osler.publish.note.identified import IdentifiedNote, IdentifiedSection, IdentifiedStatement, SaidAt, Signature
 from osler.publish.note.items import Item, ProblemItem
@@ -70,35 +62,6 @@ ENCOUNTER: dict[str, Any] = {
     "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
     "subject": {"reference": "Patient/OSL-TEST0PATIENT"},
 }
-
-TRANSCRIPT = DeidentifiedTranscript(
-    (
-        DeidentifiedUtterance(1, "S1", SpeakerRole.CLINICIAN, "Good morning [NAME-1], I am [NAME-2].", 0.0, 3.2),
-        DeidentifiedUtterance(2, "S2", SpeakerRole.PATIENT, "Since [DATE-1] I cough. Call me [NAME-1].", 3.4, 7.0),
-        DeidentifiedUtterance(3, "S2", SpeakerRole.PATIENT, "I take metformin 500 mg twice a day.", 7.2, 9.9),
-        DeidentifiedUtterance(4, "S2", SpeakerRole.PATIENT, "I'm allergic to penicillin, I get hives."),
-        DeidentifiedUtterance(5, "S1", SpeakerRole.CLINICIAN, "Blood pressure is 128 over 82.", 12.0, 14.0),
-    ),
-    placeholders={"NAME": 2, "DATE": 1},
-)
-ORIGINALS = {"[NAME-1]": ["Mrs. Doe", "Jane"], "[NAME-2]": ["Dr. House"], "[DATE-1]": ["New Year's Day"]}
-
-
-def draft(*statements: Statement, author: DraftAuthor = AUTHOR) -> Draft:
-    """Return a draft of one section."""
-    return Draft("soap", (Section("subjective", "Subjective", "61150-9", statements),), author)
-
-
-def checked(of: Draft, *failing: str, refusal: str = "") -> Checked:
-    """Return what the gate says of a draft: all statements pass but those named."""
-    good = Verdict(Support.DIRECT, Severity.NONE)
-    bad = Verdict(Support.UNMENTIONED, Severity.MAJOR, ("number",))
-    return Checked(of, {s.id: bad if s.id in failing else good for s in of.statements()}, refusal=refusal)
-
-
-def statement(text: str, *evidence: tuple[int, str], id: str = "s1", topic: Topic = Topic.HISTORY) -> Statement:
-    """Return a statement of a draft."""
-    return Statement(id, text, tuple(Evidence(number, quote) for number, quote in evidence), topic)
 
 
 def said(
