@@ -81,6 +81,7 @@ class KafkaTransport:
         self._subscribed: frozenset[str] = frozenset()
         self._paused: set[str] = set()
         self._guard = threading.RLock()
+        self._making = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._producer: Producer | None = None
         self._counting: Consumer | None = None
@@ -321,6 +322,7 @@ class KafkaTransport:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "allow.auto.create.topics": True,
+                "topic.metadata.refresh.interval.ms": 5_000,  # of topics that others make
                 "session.timeout.ms": 10_000,
                 "partition.assignment.strategy": "range",
             }
@@ -333,17 +335,19 @@ class KafkaTransport:
             return self._counting
 
     def _ensure(self, topic: str) -> None:
-        """Make a topic that is not there."""
-        with self._guard:
+        """Make a topic that is not there; who asks for it meanwhile waits, or a group would join without it."""
+        with self._making:
             if topic in self._topics:
                 return
+            if self._make is None:
+                with contextlib.suppress(KafkaException):  # to ask for a topic makes it, where the cluster allows that
+                    self._counting_consumer().list_topics(topic, timeout=_ANSWER_S)
+            else:
+                self._create(topic, *self._make)
             self._topics.add(topic)
-        if self._make is None:
-            with contextlib.suppress(KafkaException):  # to ask for a topic makes it, where the cluster allows that
-                self._counting_consumer().list_topics(topic, timeout=_ANSWER_S)
-            return
+
+    def _create(self, topic: str, partitions: int, replicas: int) -> None:
         admin = AdminClient(self._options)
-        partitions, replicas = self._make
         for answer in admin.create_topics([NewTopic(topic, partitions, replicas)], request_timeout=5.0).values():
             with contextlib.suppress(KafkaException, TimeoutError):  # it is there, or the cluster makes topics itself
                 answer.result(5.0)
