@@ -36,7 +36,7 @@ def kafka_url() -> Iterator[str]:
         {"bootstrap.servers": "none:1", "test.mock.num.brokers": 1, "log_level": 2}
     )
     (broker,) = producer.list_topics(timeout=10).brokers.values()
-    yield f"kafka://{broker.host}:{broker.port}?create=no"
+    yield f"kafka://{broker.host}:{broker.port}?create=no&fetch.wait.max.ms=20"  # its fetch sleeps out the wait
     producer.flush(1)  # the broker lives as long as this client
 
 

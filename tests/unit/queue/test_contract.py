@@ -140,7 +140,7 @@ def test_a_claim_holds_jobs_of_one_model(queue, put, clock):
 def test_a_claim_takes_no_model_that_was_not_asked_for_and_no_more_than_the_limit(queue, put, site):
     for number in range(5):
         put(a_study(number))
-    assert queue.claim("w", models=["other@1"], limit=10) == []
+    assert queue.claim("w", models=["other@1.0.0"], limit=10) == []
     assert queue.claim("w", models=[], limit=10) == []
     claimed = []
     while len(claimed) < 5:  # a broker may bring them in parts
