@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
@@ -20,10 +21,13 @@ class PostgresqlServer:
     ----------
     initdb, postgres : str
         Paths of the programs.
+    options : sequence of str
+        Settings, ``name=value``, beside those of tests.
     """
 
-    def __init__(self, initdb: str, postgres: str) -> None:
+    def __init__(self, initdb: str, postgres: str, options: Sequence[str] = ()) -> None:
         self._postgres = postgres
+        self._options = [word for option in ("listen_addresses=", "fsync=off", *options) for word in ("-c", option)]
         # Not under pytest's folder, which is for its user alone: PostgreSQL refuses to run as root.
         self.folder = Path(tempfile.mkdtemp(prefix="osler-postgresql-"))
         root = os.geteuid() == 0
@@ -50,7 +54,7 @@ class PostgresqlServer:
                     self.process = subprocess.Popen(
                         [
                             *(*self._as_user, self._postgres, "-D", self.folder / "db", "-k", self.folder),
-                            *("-c", "listen_addresses=", "-c", "fsync=off"),
+                            *self._options,
                         ],
                         stdout=subprocess.DEVNULL,
                         stderr=stderr,

@@ -16,12 +16,21 @@ def _free_port() -> int:
 
 
 class RabbitServer:
-    """One broker and its data; ``kill`` and ``start`` may follow each other."""
+    """One broker and its data; ``kill`` and ``start`` may follow each other.
 
-    def __init__(self, server: str, epmd: str) -> None:
+    Parameters
+    ----------
+    server, epmd : str
+        Paths of the programs.
+    settings : str
+        Lines of ``rabbitmq.conf``.
+    """
+
+    def __init__(self, server: str, epmd: str, settings: str = "") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="osler-rabbitmq-"))
         self.port, epmd_port = _free_port(), _free_port()
         (self.folder / "plugins").write_text("[].\n")
+        (self.folder / "rabbitmq.conf").write_text(settings)
         # Names are looked up by the short name of the host, which need not resolve: localhost always does.
         self._environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("RABBITMQ_")},
@@ -37,6 +46,7 @@ class RabbitServer:
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
             "RABBITMQ_CONF_ENV_FILE": str(self.folder / "none"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none -start_epmd false "
             "-kernel inet_dist_use_interface {127,0,0,1}",

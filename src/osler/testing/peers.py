@@ -34,9 +34,18 @@ class Pacs:
     ae_title : str
     answer : callable, optional
         Gives the status of each C-STORE; 0000 by default.
+    host : str
+        Address to listen at.
     """
 
-    def __init__(self, folder: Path, *, ae_title: str = "PACS", answer: Callable[[], int] = lambda: 0x0000) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ae_title: str = "PACS",
+        answer: Callable[[], int] = lambda: 0x0000,
+        host: str = "127.0.0.1",
+    ) -> None:
         self.folder = folder
         self.ae_title = ae_title
         self.received: list[str] = []
@@ -45,9 +54,9 @@ class Pacs:
         entity = AE(ae_title)
         entity.supported_contexts = [*AllStoragePresentationContexts, *VerificationPresentationContexts]
         (port,) = free_ports(1)
-        entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
+        entity.start_server((host, port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
         self._entity = entity
-        self.address = f"127.0.0.1:{port}"
+        self.address = f"{host}:{port}"
 
     def stop(self) -> None:
         """End it."""
