@@ -1,13 +1,19 @@
 """Those who run a hub see what it does: one trace through two processes, gauges, and the view at the terminal."""
 
+import contextlib
+import os
 import re
+import signal
+import subprocess
+import sys
+import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from acceptance.running import RunningHub, destination_pacs, eventually, radiograph
+from acceptance.running import RunningHub, destination_pacs, environment, eventually, radiograph
 from osler.ingest.folder import send
 from osler.testing.peers import Pacs
 from otlp_collector import Collector
@@ -68,6 +74,24 @@ def test_one_trace_goes_from_the_modality_to_the_pacs_through_a_worker_of_its_ow
     assert "osler_disk_free_bytes" in metrics
 
 
+def screen(hub: RunningHub, *args: str, until: bytes, times: int) -> str:
+    """Run a command on a terminal until it has drawn some words so many times, end it by Ctrl-C; return all it drew."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (50, 160))
+    command = [sys.executable, "-m", "osler", *args, "--data-dir", str(hub.data_dir)]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment())
+    os.close(theirs)
+    drawn = b""
+    with contextlib.suppress(OSError), open(ours, "rb", buffering=0) as terminal:  # Linux: EIO when all have left
+        while part := terminal.read(65536):
+            drawn += part
+            if drawn.count(until) >= times:
+                process.send_signal(signal.SIGINT)
+                times = sys.maxsize
+    assert process.wait(30) == 0
+    return drawn.decode()
+
+
 def test_the_view_at_the_terminal_and_the_watch_of_a_model(make_hub: MakeHub, tmp_path: Path) -> None:
     hub = make_hub().start()
     send([radiograph(tmp_path / "study", Manufacturer="SIEMENS")], address=("127.0.0.1", hub.dimse_port))
@@ -83,6 +107,10 @@ def test_the_view_at_the_terminal_and_the_watch_of_a_model(make_hub: MakeHub, tm
     drawn = hub.osler("top", "--once")
     for words in ("fake@1.0.0", "deliveries", "audit:", "disk", "workers"):
         assert words in drawn
+
+    live = screen(hub, "top", "--every", "0.2", until=b"Osler ", times=3)
+    assert "fake@1.0.0" in live
+    assert "\x1b[?1049l" in live, "the terminal is as it was before"
 
     (watched,) = hub.json("models", "drift", "fake")
     assert (watched["model"], watched["cases"], watched["reference"], watched["alarms"]) == ("fake@1.0.0", 1, 1, [])

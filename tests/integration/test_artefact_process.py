@@ -4,12 +4,13 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 from sqlalchemy import Connection
 
 from osler.config import Config, load
 from osler.domain.events import Deidentified, DeidentifiedInstance
 from osler.domain.states import AgeBand, Priority, Role
-from osler.errors import Conflict, IntegrityError, OslerError, PluginError
+from osler.errors import ConfigError, Conflict, IntegrityError, OslerError, PluginError
 from osler.hub.cards import greet, start_of
 from osler.hub.registering import register
 from osler.hub.serving import Serving
@@ -68,6 +69,14 @@ def test_a_plugin_that_takes_no_folder_is_told_when_it_is_registered(config: Con
         register(config, write_artefact(tmp_path / "model"), runtime="plain")
     with pytest.raises(OslerError, match="there is no model 'missing'"):
         register(config, write_artefact(tmp_path / "other"), runtime="missing")
+    assert list(open_registry(config).names()) == []
+
+
+def test_needs_that_no_worker_knows_are_told_when_it_is_registered(config: Config, tmp_path: Path) -> None:
+    card = write_artefact(tmp_path / "model") / "card.yaml"
+    card.write_text(yaml.safe_dump({**yaml.safe_load(card.read_text()), "needs": {"gpu": 1}}), encoding="utf-8")
+    with pytest.raises(ConfigError, match="the needs of fake"):
+        register(config, card.parent)
     assert list(open_registry(config).names()) == []
 
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from osler.config import Config
 from osler.errors import Conflict, IntegrityError, OslerError, StorageFull
 from osler.hub.cards import greet, start_pinned
+from osler.infer.needs import Needs
 from osler.registry.artefact import Artefact, check, copy_in, networks_of, seal
 from osler.registry.local import Registry
 from osler.registry.opening import open_registry, open_trust
@@ -42,6 +43,8 @@ def register(
         If another model has that name and version.
     PluginError
         If it does not load.
+    ConfigError
+        If the needs of its card are none that a worker knows.
     """
     with staged(config, folder) as copy:
         if key is not None or not (copy / MANIFEST).is_file():
@@ -54,6 +57,7 @@ def register(
         version = artefact.version
         if (hello.card.name, hello.card.version) != (version.name, version.version):
             raise IntegrityError(f"the plugin {artefact.runtime} takes the model for {hello.card.model_version}")
+        Needs.of(hello.card)  # or each worker would find out, and none run it
         open_registry(config).register(version, copy)
     return version
 
