@@ -8,85 +8,45 @@ stated ratio to the speech of each recording.
 """
 
 import argparse
-import csv
 import json
-import re
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from osler.domain.transcript import SpeechModel
-from osler.transcribe.audio import RATE, open_recording
+from osler.transcribe.audio import RATE
+from osler.transcribe.evaluate import NOISES_DB, Samples, errors, in_noise, name_of, read_spoken, wav, words
 from osler.transcribe.models import check
 from osler.transcribe.recognise import FasterWhisper, Recogniser
 from osler.transcribe.streaming import Stream
 from osler.transcribe.transcriber import transcribe
 
 SCORED = ("librivox", "cards", "jfk")
-NOISES = (None, 20.0, 10.0, 5.0)
-NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-SAME = {"mr": "mister", **{str(number): word for number, word in enumerate(NUMBERS)}}
-Samples = npt.NDArray[np.float32]
-
-
-def words(text: str) -> list[str]:
-    return [SAME.get(word, word) for word in re.findall(r"[a-z0-9']+", text.lower().replace("-", " "))]
-
-
-def wrong(expected: list[str], heard: list[str]) -> int:
-    row = list(range(len(heard) + 1))
-    for i, a in enumerate(expected, 1):
-        before, row[0] = row[0], i
-        for j, b in enumerate(heard, 1):
-            before, row[j] = row[j], min(before + (a != b), row[j] + 1, row[j - 1] + 1)
-    return row[-1]
-
-
-def noisy(samples: Samples, ratio_db: float | None, seed: int) -> Samples:
-    if ratio_db is None:
-        return samples
-    level = np.sqrt(np.square(samples).mean() / 10 ** (ratio_db / 10))
-    added = np.random.default_rng(seed).standard_normal(len(samples)) * level
-    return np.asarray((samples + added).clip(-1, 1), dtype=np.float32)
-
-
-def wav(samples: Samples) -> bytes:
-    data = (samples * 32767).astype("<i2").tobytes()
-    head = b"RIFF" + (36 + len(data)).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little")
-    form = b"\x01\x00\x01\x00" + RATE.to_bytes(4, "little") + (2 * RATE).to_bytes(4, "little") + b"\x02\x00\x10\x00"
-    return head + form + b"data" + len(data).to_bytes(4, "little") + data
 
 
 def recordings(folder: Path) -> list[tuple[str, Samples, list[str]]]:
-    found = []
-    with (folder / "labels.csv").open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            if row["text"] and row["speaker"].startswith(SCORED):
-                recording = open_recording(folder / row["file"])
-                samples = np.concatenate(list(recording.blocks(recording.tracks[0])))
-                found.append((row["speaker"].rstrip("0123456789"), samples, words(row["text"])))
-    return found
+    scored = [one for one in read_spoken(folder) if one.group.startswith(SCORED)]
+    return [(one.group.rstrip("0123456789"), one.samples(), words(one.text)) for one in scored]
 
 
 def batch(ear: Recogniser, speech: list[tuple[str, Samples, list[str]]]) -> dict[str, Any]:
     rows: dict[str, Any] = {}
-    for ratio in NOISES:
-        errors: dict[str, list[int]] = {}
+    for ratio in NOISES_DB:
+        wrong: dict[str, list[int]] = {}
         began = time.process_time()
         for seed, (name, samples, expected) in enumerate(speech):
-            heard = transcribe(wav(noisy(samples, ratio, seed)), ear)
-            count = wrong(expected, words(" ".join(one.text for one in heard.utterances)))
+            heard = transcribe(wav(in_noise(samples, ratio, seed)), ear)
+            count = errors(expected, words(" ".join(one.text for one in heard.utterances)))
             for key in (name, "all"):
-                total = errors.setdefault(key, [0, 0])
+                total = wrong.setdefault(key, [0, 0])
                 total[0] += count
                 total[1] += len(expected)
         spent = time.process_time() - began
-        rows["clean" if ratio is None else f"{ratio:.0f} dB"] = {
-            "wer": {key: round(100 * count / number, 1) for key, (count, number) in errors.items()},
+        rows[name_of(ratio)] = {
+            "wer": {key: round(100 * count / number, 1) for key, (count, number) in wrong.items()},
             "cpu_s": round(spent, 1),
         }
     return rows

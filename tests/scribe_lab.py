@@ -16,6 +16,7 @@ from osler.scribe.capture import Capture, Limits, Wanted
 from osler.scribe.chart import Chart
 from osler.scribe.delivering import NoteDeliveries, Outside
 from osler.scribe.papers import Json, Paper
+from osler.scribe.retention import delete_due_audio
 from osler.scribe.review import Reviewing
 from osler.scribe.signing import Signing
 from osler.scribe.steps import Means, Steps
@@ -170,6 +171,11 @@ class Lab:
         self.capture.add(ANN, key, [(0, 0, RIFF), (0, 1, b"more")])
         self.capture.finish(ANN, key)
         return key
+
+    def delete_due_audio(self) -> bool:
+        """Delete the audio of one encounter whose time is over."""
+        keep_s = self.capture.limits.keep_unfinished_s
+        return delete_due_audio(self.stores, keep_unfinished_s=keep_s, clock=self.clock)
 
     def held(self, key: str) -> Documented:
         """Return an encounter as the ledger has it."""

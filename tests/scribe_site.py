@@ -4,6 +4,7 @@ import io
 import math
 import struct
 import threading
+import time
 import wave
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,11 +15,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from osler.api.app import create_app
 from osler.api.people.roles import Role
-from osler.api.people.service import People
+from osler.api.people.service import People, Policy
 from osler.api.services import Services
 from osler.api.smart.clients import ClientStore
 from osler.api.smart.tokens import TokenStore
-from osler.audit import AuditLog
+from osler.audit import HUB, AuditLog
+from osler.domain.encounter import EncounterState, Subject
 from osler.domain.note import Draft, DraftAuthor, Evidence, Section, Statement, Template, Topic
 from osler.domain.transcript import DeidentifiedTranscript, SpeakerRole, Transcript, Utterance
 from osler.draft.port import Style
@@ -27,7 +29,7 @@ from osler.errors import InputRejected
 from osler.hub.web import WebServer
 from osler.metrics import Metrics
 from osler.queue.embedded import EmbeddedQueue
-from osler.scribe.capture import Capture, Limits
+from osler.scribe.capture import Capture, Limits, Wanted
 from osler.scribe.chart import Chart
 from osler.scribe.delivering import NoteDeliveries, Outside
 from osler.scribe.desk import ScribeDesk
@@ -100,9 +102,11 @@ class ScriptedWriter:
 
     def __init__(self, said: Sequence[Said]) -> None:
         self.said = said
+        self.asked: list[Style] = []
 
     def write(self, transcript: DeidentifiedTranscript, template: Template, style: Style) -> Draft:
         """Return the draft."""
+        self.asked.append(style)
         sections = []
         for section in template.sections:
             found = [
@@ -126,8 +130,10 @@ class ScribeSite:
         lines: Sequence[Line],
         said: Sequence[Said],
         destinations: tuple[str, ...] = ("",),
+        address: str = "",
+        policy: Policy | None = None,
     ) -> None:
-        address = f"127.0.0.1:{free_ports(1)[0]}"
+        address = address or f"127.0.0.1:{free_ports(1)[0]}"
         self.url = f"http://{address}"
         self.database = Database(url)
         keys = KeyRing.open(self.database, master_key=bytes(32), tenant="default")
@@ -163,7 +169,7 @@ class ScribeSite:
             "soap",
             self.ear,
         )
-        people = People.open(self.database, keys=keys, base_url=self.url, site="St Mary")
+        people = People.open(self.database, keys=keys, base_url=self.url, site="St Mary", policy=policy)
         self.services = Services(
             base_url=self.url,
             database=self.database,
@@ -198,6 +204,16 @@ class ScribeSite:
     def events(self) -> list[str]:
         """Return the names of all that is on record, the earliest first."""
         return [entry.event for entry in reversed(self.audit.search(limit=1000))]
+
+    def drafted(self, lines: Sequence[Line]) -> str:
+        """Return the id of an encounter with a draft, which is revision 1."""
+        capture, deadline = self.desk.capture, time.monotonic() + 60
+        key = capture.create(HUB, Wanted(Subject("P1"), self.desk.template)).id
+        capture.transcript(HUB, key, conversation(lines))
+        while self.desk.find(key).state is not EncounterState.DRAFTED:
+            assert time.monotonic() < deadline
+            self._ended.wait(0.02)
+        return key
 
     def _work(self) -> None:
         while not self._ended.is_set():

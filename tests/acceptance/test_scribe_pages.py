@@ -1,6 +1,7 @@
 """The pages of encounters in a browser: recording, review, signing."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,8 +9,13 @@ import pytest
 
 from acceptance.running import eventually
 from chromium import Chromium
+from oidc_answers import CLIENT, Provider
+from osler.api.people.identity_provider import ProviderSettings
+from osler.api.people.roles import Role
+from osler.api.people.service import Policy
 from osler.audit import Agent
 from osler.domain.transcript import SpeakerRole
+from osler.draft.port import Style
 from scribe_site import PASSWORD, ScribeSite, tone
 
 CLINICIAN, PATIENT = SpeakerRole.CLINICIAN, SpeakerRole.PATIENT
@@ -166,6 +172,39 @@ def test_the_policy_lets_in_nothing_but_our_own_files(browser: Chromium, site: S
         )
 
 
+def test_a_person_of_an_identity_provider_goes_there_and_comes_back_to_a_signed_note(
+    browser: Chromium, new_sqlite: Callable[[Path], str], tmp_path: Path
+) -> None:
+    provider = Provider()
+    settings = ProviderSettings(provider.issuer, CLIENT, name="St Mary ID", roles={"doctors": Role.CLINICIAN})
+    url, policy = new_sqlite(tmp_path / "osler.db"), Policy(provider=settings)
+    site = ScribeSite(url, tmp_path, lines=LINES, said=SAID, policy=policy)
+    provider.clock.now = time.time()
+    provider.token = lambda: provider.signed(nonce=provider.nonce, auth_time=time.time())
+    sign = """
+        await page.waitForSelector("#sign-open:not([hidden])");
+        await page.click("#sign-open");
+        await page.click("#sign button[type=submit]");
+        """
+    try:
+        browser.do("await page.goto(url)", url=f"{site.url}/oauth/external?return_to=/scribe/")
+        browser.do("await page.goto(url)", url=f"{site.url}/scribe/review/{site.drafted(LINES)}")
+        provider.gives = {"error": "access_denied"}
+        browser.do(sign + "await page.waitForSelector('#alert:not([hidden])');")
+        assert "not signed: you did not sign in again" in browser.text("#alert")
+        assert browser.text("#label") == "AI draft – nobody has signed it"
+        assert "#" not in browser.do("return page.url()")
+
+        provider.gives = {"code": "c"}
+        signed = "await page.waitForFunction(() => document.querySelector('#label').textContent.startsWith('Signed'))"
+        browser.do(sign + signed)
+        assert browser.text("#label").startswith("Signed by grace")
+        shot(browser, "signed-again")
+    finally:
+        site.stop()
+        provider.server.stop()
+
+
 def test_a_note_is_reviewed_with_the_keyboard_and_signed(browser: Chromium, site: ScribeSite, tmp_path: Path) -> None:
     drafted(browser, site, tmp_path)
     assert browser.text("#label") == "AI draft – nobody has signed it"
@@ -238,9 +277,21 @@ def test_a_note_is_reviewed_with_the_keyboard_and_signed(browser: Chromium, site
         """
         await page.check("#codes input");
         await page.waitForFunction(() => document.querySelector("#status").textContent === "J20.9 taken.");
-        await page.focus("#statement-s2");
         """
     )
+    browser.do(
+        """
+        await page.click("#jumps :text('2 orders')");
+        await page.keyboard.press("o");
+        await page.waitForSelector(".order.kept");
+        """
+    )
+    assert "azithromycin – 250 mg, daily" in browser.text(".order.kept")
+    assert browser.texts(".utterance.lit .words mark") == ["Start azithromycin 250 milligrams daily"]
+    browser.do("await page.keyboard.press('j'); await page.keyboard.press('x'); await page.waitForSelector('.dropped')")
+    assert browser.text(".order.dropped del") == "Visit follow-up – in a week"
+    shot(browser, "orders")
+    browser.do("await page.focus('#statement-s2')")
     browser.do("await page.keyboard.press('/'); await page.keyboard.type('penicillin')")
     assert len(browser.texts(".hit")) == 2
     browser.do("await page.keyboard.press('Escape'); await page.keyboard.press('?')")
@@ -249,6 +300,7 @@ def test_a_note_is_reviewed_with_the_keyboard_and_signed(browser: Chromium, site
     browser.do("await page.keyboard.press('Escape'); await page.keyboard.press('s')")
     assert "You answer for 7 statements." in browser.text("#sign")
     assert "1 statement struck through is left out." in browser.text("#sign")
+    assert "1 order goes out as a proposal: nothing is placed." in browser.text("#sign")
     sign = "await page.fill('#password', password); await page.click('#sign button[type=submit]')"
     browser.do(sign, password="another")
     browser.do("await page.waitForSelector('#sign-wrong:not([hidden])')")
@@ -267,6 +319,8 @@ def test_a_note_is_reviewed_with_the_keyboard_and_signed(browser: Chromium, site
     shot(browser, "deliveries")
     assert browser.text("#label").startswith("Signed by ann,")
     assert "Chart" in browser.text("#deliveries")
+    items = browser.do("return await page.evaluate(() => document.querySelector('#deliveries').textContent)")
+    assert (items.count("MedicationRequest/"), items.count("ServiceRequest/")) == (1, 0)
     shot(browser, "signed")
 
     browser.do(
@@ -349,6 +403,16 @@ def test_roles_are_swapped_and_a_section_is_written_anew(browser: Chromium, site
         """
     )
     assert len(browser.texts(".note-section:first-child .statement")) == 1
+    browser.do(
+        """
+        const menu = page.locator(".note-section[data-key=assessment]");
+        await menu.locator("summary").click();
+        await menu.getByText("by problem").click();
+        await page.waitForFunction(() => document.querySelector("#status").textContent.startsWith("Assessment"));
+        """
+    )
+    assert site.writer.asked[-1] == Style(by_problem=True)
+    assert not browser.do("return await page.locator('.note-section').first().getByText('by problem').count()")
     browser.do(
         """
         await page.click("#speakers button");

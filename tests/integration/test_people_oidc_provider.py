@@ -9,14 +9,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from osler.api.people.identity_provider import ProviderSettings
 from osler.api.people.roles import Role
 from osler.api.people.service import Policy
+from osler.audit import HUB
 from osler.testing.browser import Browser
 from osler.testing.peers import free_ports
 from people_site import PASSWORD, Site, code_of, site_on
+from scribe_lab import LINES, SAID
+from scribe_site import ScribeSite
 
 PEERS = Path(__file__).parents[1] / "peers"
 SECRETS = {"confidential": "a secret: of/the client", "posting": "another secret", "public": ""}
@@ -72,9 +76,9 @@ def browser_of(site: Site, ports: list[int]) -> Iterator[Browser]:
         yield browser
 
 
-def go_in(browser: Browser, name: str) -> None:
+def go_in(browser: Browser, name: str, to: str = "/who%3Fa%3Db") -> None:
     """Go from our sign-in page to the provider's, sign in there, consent, and come back."""
-    browser.open("/oauth/sign-in?return_to=/who%3Fa%3Db")
+    browser.open(f"/oauth/sign-in?return_to={to}")
     assert "Sign in with St Mary ID" in browser.text
     (link,) = [one for one in browser.links if "external" in one]
     browser.open(link)
@@ -161,6 +165,43 @@ def test_our_own_accounts_stay_beside(make_site: MakeSite, ports: list[int]) -> 
         browser.open("/oauth/sign-in?return_to=/who&again=1")
         (link,) = [one for one in browser.links if "external" in one]
         assert "prompt=login" in browser.client.get(link).headers["location"]
+
+
+def test_a_note_is_signed_by_signing_in_there_again(
+    issuer: str, ports: list[int], new_sqlite: Callable[[Path], str], tmp_path: Path
+) -> None:
+    secret, roles = SECRETS["confidential"], {"doctors": Role.CLINICIAN}
+    policy = Policy(provider=ProviderSettings(issuer, "confidential", secret, name="St Mary ID", roles=roles))
+    url, address = new_sqlite(tmp_path / "signing.db"), f"127.0.0.1:{ports[0]}"
+    site = ScribeSite(url, tmp_path, lines=LINES, said=SAID, address=address, policy=policy)
+    try:
+        with Browser(site.url, f"127.0.0.1:{ports[1]}") as browser:
+            go_in(browser, "grace", "/scribe/")
+            key = site.drafted(LINES)
+            path, page = f"/scribe/encounters/{key}/sign", f"/scribe/review/{key}"
+
+            def post(path: str, revision: int = 1) -> httpx.Response:
+                proof = re.search(r'name="csrf" content="([^"]+)"', browser.open(page).text)
+                assert proof is not None
+                return browser.client.post(path, headers={"x-csrf": proof[1], "if-match": f'W/"{revision}"'})
+
+            browser.open(post(f"{path}/again").json()["location"])
+            browser.submit(login="grace", password="x")  # though she is signed in there
+            browser.submit()
+            assert browser.path == page
+            assert post(path).json()["signed_by"] == "grace"
+
+            site.desk.reviewing.remove(HUB, key, 1, "s1")
+            there = post(f"{path}/again", 2).json()["location"]
+            for cookie in [one for one in browser.client.cookies.jar if one.name.startswith("_")]:
+                browser.client.cookies.jar.clear(cookie.domain, cookie.path, cookie.name)
+            browser.open(there)
+            browser.submit(login="linus", password="x")
+            browser.submit()
+            assert browser.path == page
+            assert post(path, 2).status_code == 403
+    finally:
+        site.stop()
 
 
 def test_an_answer_that_this_browser_did_not_ask_for_is_worth_nothing(make_site: MakeSite, ports: list[int]) -> None:

@@ -42,7 +42,16 @@ ALLERGY = ["D: are you allergic to anything ?", "P: I'm allergic to penicillin ,
 STOPPED = ["P: I stopped taking the metformin last month because it upset my stomach"]
 PLAIN = ["P: I have had this headache for three days and I take ibuprofen for it"]
 
+SMOKED = ["D: do you smoke ?", "P: I quit ten years ago. used to smoke a pack a day"]
+HIS = ["D: your dad had a stroke , right ?", "P: he had a stroke at 62. my mom has diabetes"]
+SATURATION = ["D: your oxygen is 94 percent on room air"]
+BARE = ["P: lisinopril 20 milligrams every morning and metformin 500 twice a day"]
+TURNED = ["P: my ankles swell at night", "D: to ten milligrams , no wait , with the swelling let's leave it at five"]
+
 CAUGHT = [
+    ("a habit that was given up", SMOKED, "Smokes a pack a day.", "negation"),
+    ("what he had, who is the father", HIS, "The patient had a stroke at 62.", "experiencer"),
+    ("a figure after a name with a digit", SATURATION, "SpO2 95% on room air.", "number"),
     ("one number changed", PRESSURE, "Blood pressure 130/80.", "number"),
     ("the other half of a pair", PRESSURE, "Blood pressure 120/90.", "number"),
     ("a decimal", PRESSURE, "Temperature 102.6.", "number"),
@@ -151,6 +160,16 @@ PASSES = [
     ("a no that went before", ["D: any pain ?", "P: no , my neck is fine"], "Denies pain."),
     ("an abbreviation", ["D: any allergies ?", "P: no"], "NKDA."),
     ("a name of the patient", [*PLAIN, "D: thank you [NAME-1]"], "[NAME-1] has a headache."),
+    ("a habit that was given up", SMOKED, "Former smoker, quit 10 years ago."),
+    ("who is the father", HIS, "Father had a stroke at 62."),
+    ("a figure after a name with a digit", SATURATION, "SpO2 94% on room air."),
+    ("a dose without its unit", BARE, "Takes metformin 500 mg twice daily."),
+    ("what a no-wait does not deny", TURNED, "Ankles swell at night."),
+    (
+        "what nobody thought of",
+        ["D: any thoughts of hurting yourself ?", "P: no"],
+        "Denies thoughts of hurting themselves.",
+    ),
 ]
 
 

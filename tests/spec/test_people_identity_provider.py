@@ -5,100 +5,15 @@ import hmac
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from joserfc import jwt
-from joserfc.jwk import ECKey, RSAKey
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import Route
+from joserfc.jwk import RSAKey
+from starlette.responses import RedirectResponse, Response
 
-from osler.api.people.identity_provider import IdentityProvider, ProviderSettings
+from oidc_answers import CLIENT, EC, OTHER, RSA, SHOWN, Provider
 from osler.api.people.roles import Role
 from osler.errors import ConfigError, OslerError, PeerUnavailable, Unauthenticated
-from osler.hub.web import WebServer
-from osler.testing.clock import FakeClock
-
-RSA = RSAKey.generate_key(2048, {"kid": "r1", "use": "sig"})
-OTHER = RSAKey.generate_key(2048, {"kid": "r1"})
-EC = ECKey.generate_key("P-256", {"kid": "e1"})
-SHOWN = [RSA.as_dict(private=False), EC.as_dict(private=False)]
-CLIENT = "osler"
-
-
-class Provider:
-    """A provider that says what a test wants."""
-
-    def __init__(self) -> None:
-        self.reset()
-        self.server = WebServer(
-            Starlette(
-                routes=[
-                    Route("/.well-known/openid-configuration", self._discovery),
-                    Route("/jwks", self._jwks),
-                    Route("/token", self._token, methods=["POST"]),
-                ]
-            ),
-            "127.0.0.1:0",
-        )
-        self.server.start()
-        self.issuer = self.server.url
-
-    def reset(self) -> None:
-        self.clock = FakeClock()
-        self.metadata: dict[str, Any] = {}
-        self.keys: Any = SHOWN
-        self.token: Callable[[], Any] = self.signed
-        self.status = 200
-        self.asked: list[str] = []
-        self.forms: list[dict[str, str]] = []
-        self.authorization = ""
-
-    def client(self, **changes: Any) -> IdentityProvider:
-        given = {"roles": {"doctors": Role.CLINICIAN, "ml": Role.ML_ENGINEER}} | changes
-        settings = ProviderSettings(given.pop("issuer", self.issuer), CLIENT, **given)
-        return IdentityProvider(settings, redirect_uri="http://hub/back", clock=self.clock)
-
-    def claims(self, **changes: Any) -> dict[str, Any]:
-        now = int(self.clock())
-        claims = {
-            "iss": self.issuer,
-            "aud": CLIENT,
-            "sub": "42",
-            "iat": now,
-            "exp": now + 300,
-            "nonce": "n",
-            "preferred_username": "grace",
-            "roles": ["staff", "doctors"],
-        } | changes
-        return {name: value for name, value in claims.items() if value is not ...}
-
-    def signed(self, key: Any = RSA, alg: str = "RS256", kid: str | None = "r1", **changes: Any) -> str:
-        header = {"alg": alg} | ({"kid": kid} if kid else {})
-        return jwt.encode(header, self.claims(**changes), key, algorithms=[alg])
-
-    async def _discovery(self, request: Request) -> Response:
-        self.asked.append("discovery")
-        document = {
-            "issuer": self.issuer,
-            "authorization_endpoint": f"{self.issuer}/authorize",
-            "token_endpoint": f"{self.issuer}/token",
-            "jwks_uri": f"{self.issuer}/jwks",
-        }
-        return JSONResponse(document | self.metadata)
-
-    async def _jwks(self, request: Request) -> Response:
-        self.asked.append("jwks")
-        return self.keys if isinstance(self.keys, Response) else JSONResponse({"keys": self.keys})
-
-    async def _token(self, request: Request) -> Response:
-        self.asked.append("token")
-        self.forms.append(dict(parse_qsl((await request.body()).decode())))
-        self.authorization = request.headers.get("authorization", "")
-        answer = self.token()
-        return answer if isinstance(answer, Response) else JSONResponse({"id_token": answer}, self.status)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +61,8 @@ def test_the_way_there_has_pkce_state_and_nonce(provider: Provider) -> None:
     assert query["redirect_uri"] == ["http://hub/back"]
     assert "prompt" not in query
     again = provider.client().authorization_url(state="s", nonce="n", verifier="v", again=True)
-    assert parse_qs(urlsplit(again).query)["prompt"] == ["login"]
+    asked = parse_qs(urlsplit(again).query)
+    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
 
 
 @pytest.mark.parametrize(
@@ -203,6 +119,34 @@ def test_a_claim_that_does_not_hold(provider: Provider, changes: dict[str, Any],
     with pytest.raises(Unauthenticated) as refused:
         redeem(provider)
     assert words in str(refused.value) or "names nobody" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("later_s", "words"),
+    [
+        (0, ""),
+        (-29, ""),  # clocks that differ
+        (29, ""),
+        (-31, "anew"),
+        (-86400, "anew"),
+        (31, "anew"),
+        (float("nan"), "anew"),
+        (..., "does not say when"),
+        (None, "does not say when"),
+        ("0", "does not say when"),
+        (True, "does not say when"),
+    ],
+)
+def test_who_was_to_sign_in_anew_did(provider: Provider, later_s: Any, words: str) -> None:
+    now, number = provider.clock(), isinstance(later_s, float) or type(later_s) is int
+    provider.token = lambda: provider.signed(auth_time=now + later_s if number else later_s)
+    client = provider.client()
+    assert client.redeem("c", verifier="v", nonce="n").name == "grace"
+    if not words:
+        assert client.redeem("c", verifier="v", nonce="n", since=now).name == "grace"
+        return
+    with pytest.raises(Unauthenticated, match=words):
+        client.redeem("c", verifier="v", nonce="n", since=now)
 
 
 def test_one_audience_of_several_with_azp_is_right(provider: Provider) -> None:

@@ -10,13 +10,14 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from osler.cli import scribe_evaluate, scribe_models
+from osler.cli import scribe_evaluate, scribe_list, scribe_models
 from osler.cli.caller import Caller, DataDir, Json, emit, progress_console
 from osler.deidentify.transcript import deidentify_transcript
 from osler.domain.note_json import checked_to_json, transcript_to_json
+from osler.domain.orders import OrderAction, order_from_json
 from osler.domain.transcript import Transcript
 from osler.draft.gate import check_text
-from osler.draft.port import Style
+from osler.draft.port import DETAILS, NAMES_OF_PATIENT, Style
 from osler.errors import ConfigError, UnsupportedMediaType
 from osler.hub.scribe import drafting_of
 from osler.scribe.chart import Chart
@@ -50,6 +51,7 @@ def add_commands(app: typer.Typer) -> None:
     group.command(_DRAFT)(draft)
     group.command()(check)
     scribe_evaluate.add_commands(group)
+    scribe_list.add_commands(group)
     scribe_models.add_commands(group)
     app.add_typer(group, name="scribe")
 
@@ -59,6 +61,12 @@ def draft(
     file: Annotated[Path, typer.Argument(help="A recording (WAV, FLAC, MP3, Ogg, WebM, M4A), or a transcript.")],
     template: Annotated[str | None, typer.Option(help="Kind of note, as soap; else scribe.template.")] = None,
     detail: Annotated[str, typer.Option(help="brief, standard or full.")] = "standard",
+    by_problem: Annotated[
+        bool | None, typer.Option(help="Assessment and plan by problem, or not; else as the kind of note says.")
+    ] = None,
+    patient_called: Annotated[
+        str, typer.Option(help=f"How the note calls the patient: {', '.join(NAMES_OF_PATIENT)}.")
+    ] = NAMES_OF_PATIENT[0],
     context: Annotated[Path | None, typer.Option(help="What is known of the patient: a FHIR Patient, JSON.")] = None,
     speech_model: Annotated[
         str | None, typer.Option(help="NAME or NAME@VERSION, or the folder of a model; else scribe.speech_model.")
@@ -77,8 +85,7 @@ def draft(
     kind = template or config.text("scribe.template")
     if kind not in drafting.templates:
         raise ConfigError(f"there is no template {kind!r}; there is {', '.join(sorted(drafting.templates))}")
-    if detail not in ("brief", "standard", "full"):
-        raise ConfigError("--detail is brief, standard or full")
+    style = _style(detail, by_problem, patient_called)
     chart = Chart(_known(context))
     seconds: dict[str, float] = {}
     with Progress(console=progress_console(), transient=True) as progress:
@@ -91,11 +98,12 @@ def draft(
                 chart,
                 writer=drafting.writers[0],
                 template=drafting.templates[kind],
-                style=Style(detail=detail),
+                style=style,
             ),
         )
     document = {
         "note": drafted.note,
+        "orders": drafted.note["orders"],
         "text": as_text(drafted.note),
         "transcript": json.loads(to_json(transcript)),
         "deidentified": transcript_to_json(drafted.transcript),
@@ -155,6 +163,14 @@ def _transcript(file: Path, ear: Ear, chart: Chart, progress: Progress) -> Trans
         return ear.hear([stream], chart, progress=lambda done: progress.update(task, completed=done))
 
 
+def _style(detail: str, by_problem: bool | None, patient_called: str) -> Style:
+    if detail not in DETAILS:
+        raise ConfigError("--detail is brief, standard or full")
+    if patient_called not in NAMES_OF_PATIENT:
+        raise ConfigError(f"--patient-called is one of {', '.join(NAMES_OF_PATIENT)}")
+    return Style(detail, by_problem, patient_called)
+
+
 def _known(context: Path | None) -> dict[str, Any]:
     if context is None:
         return {}
@@ -199,6 +215,15 @@ def _draw_rest(console: Console, note: dict[str, Any]) -> None:
         console.print("\nSAID BUT NOT NOTED", style="bold")
         for one in note["omissions"]:
             console.print(f"{one['kind']}: {one['text']}  [{one['evidence'][0]['utterance']}]", markup=False)
+    if note["orders"]:
+        console.print("\nORDERS THAT WERE SAID (nothing is placed)", style="bold")
+        for one in note["orders"]:
+            order = order_from_json(one)
+            how = ", ".join(part for part in (order.instructions, order.when, order.condition) if part)
+            what = (
+                order.kind.value if order.action is OrderAction.ORDER else f"{order.kind.value}, {order.action.value}"
+            )
+            console.print(f"{what}: {order.name}{' - ' if how else ''}{how}", markup=False)
     if note["codes"]:
         console.print("\nSUGGESTED CODES (ICD-10-CM)", style="bold")
         for one in note["codes"]:

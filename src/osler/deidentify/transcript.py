@@ -56,6 +56,9 @@ _SOUNDS: Final = re.compile(
 
 _BEFORE_NAME: Final = re.compile(rf"(?:{_SOUND}[ ,.]{{1,3}}){{1,4}}(?=\w\w)", re.IGNORECASE)
 _AFTER_NAME: Final = re.compile(r" ?,? I$")
+_GOES_ON: Final = re.compile(r" [a-z]|'[a-z]")
+_STOP: Final = re.compile(r"(?<=[A-Za-z]{4})\.$")
+_NEXT_SENTENCE: Final = re.compile(r"\s+[A-Z]|\s*$")
 _OKAY: Final = re.compile(r"\bOK\b")
 _PLACED: Final = re.compile(r"\b(?:in|from|near|at) $")
 _COUNTED: Final = re.compile(
@@ -135,7 +138,16 @@ def _find(text: str, engine: Deidentifier, people: Sequence[Sequence[str]]) -> l
     # "Twice, OK." is no town in Oklahoma
     heard = engine.spans(_OKAY.sub("Ok", text))
     found = [tidied for span in heard if (tidied := _tidied(span, text))]
-    return merge([*found, *spoken, *repeated_names([*found, *spoken], text)], text)
+    return [_ended(span, text) for span in merge([*found, *spoken, *repeated_names([*found, *spoken], text)], text)]
+
+
+def _ended(span: Span, text: str) -> Span:
+    """Return a span without the full stop of its sentence, and a name without the "I" that goes on after it."""
+    said, rest = text[span.start : span.end], text[span.end : span.end + 3]
+    tail = _STOP.search(said) if _NEXT_SENTENCE.match(rest) else None
+    if span.category is Category.NAME and _GOES_ON.match(rest):
+        tail = _AFTER_NAME.search(said)
+    return replace(span, end=span.start + tail.start()) if tail and tail.start() else span
 
 
 def _in_input(span: Span, document: Document) -> Span:

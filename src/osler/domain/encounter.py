@@ -82,6 +82,14 @@ class Documented:
     audio_bytes : int
         Of the audio that is here.
     audio_deleted_at : float or None
+    by_problem : bool or None
+        Whether assessment and plan stand by problem; None as the kind of note says.
+    patient_called : str
+        How the note calls the patient.
+    audio_until : float or None
+        When the audio is deleted; None where no time is set.
+    touched_at : float
+        When somebody last did something with it: a change, or a part of audio that arrived.
     """
 
     id: str
@@ -99,3 +107,7 @@ class Documented:
     updated_at: float
     audio_bytes: int = 0
     audio_deleted_at: float | None = None
+    by_problem: bool | None = None
+    patient_called: str = "the patient"
+    audio_until: float | None = None
+    touched_at: float = 0.0

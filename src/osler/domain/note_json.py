@@ -86,10 +86,13 @@ def checked_to_json(checked: Checked) -> Json:
             }
             for section in draft.sections
         ],
-        "omissions": [
-            {"kind": o.kind, "text": o.text, "evidence": evidence_to_json((o.evidence,))} for o in checked.omissions
-        ],
+        "omissions": [omission_to_json(one) for one in checked.omissions],
     }
+
+
+def omission_to_json(omission: Omission) -> Json:
+    """Return what was left out as JSON values."""
+    return {"kind": omission.kind, "text": omission.text, "evidence": evidence_to_json((omission.evidence,))}
 
 
 def checked_from_json(document: Json) -> Checked:

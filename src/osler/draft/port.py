@@ -1,10 +1,20 @@
 """What writes drafts: one port, with an extractive writer inside and a language model beside it."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
-from osler.domain.note import Draft, Template
+from osler.domain.note import Draft, Template, Topic
 from osler.domain.transcript import DeidentifiedTranscript
+
+DETAILS: Final = ("brief", "standard", "full")
+"""How much of an encounter a note has."""
+
+NAMES_OF_PATIENT: Final = ("the patient", "patient", "the client")
+"""How a note may call the patient."""
+
+
+ORDERED_BY_PROBLEM: Final = frozenset({Topic.ASSESSMENT, Topic.PLAN})
+"""A section with one of these stands by problem in a problem-oriented note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +27,7 @@ class Style:
     by_problem : bool or None
         Whether assessment and plan stand by problem; None as the template says.
     patient_called : str
-        How the note calls the patient.
+        How the note calls the patient: people choose one of :data:`NAMES_OF_PATIENT`.
     """
 
     detail: str = "standard"

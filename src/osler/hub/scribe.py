@@ -164,7 +164,9 @@ class Scribe:
         limits = Limits(
             audio_bytes=config.integer("scribe.max_audio_mb") * _MB,
             part_bytes=config.integer("scribe.max_part_mb") * _MB,
+            keep_unfinished_s=keep_unfinished_s(config),
         )
+        self._limits = limits
         self.ear = drafting.ear
         self.steps = Steps(stores, means, owner=owner)
         outside = _outside(config, stores)
@@ -194,9 +196,26 @@ class Scribe:
         return {
             "transcribe": (self.steps.transcribe, 1.0, "scribe"),
             "draft": (self.steps.draft, 1.0, "scribe"),
-            "audio": (lambda: delete_due_audio(self._stores), 10.0, "scribe"),
+            "audio": (self._delete_audio, 10.0, "scribe"),
             "notes": (self.deliveries.step, 1.0, "publisher"),
         }
+
+    def _delete_audio(self) -> bool:
+        return delete_due_audio(self._stores, keep_unfinished_s=self._limits.keep_unfinished_s)
+
+
+def keep_unfinished_s(config: Config) -> float:
+    """Return how long audio that nobody finished is kept, seconds.
+
+    Raises
+    ------
+    ConfigError
+        If it is no time at all.
+    """
+    days = config.number("scribe.keep_unfinished_audio_days")
+    if not days > 0:
+        raise ConfigError("scribe.keep_unfinished_audio_days: more than 0")
+    return days * 24 * _HOUR_S
 
 
 def _outside(config: Config, stores: Stores) -> Outside:

@@ -14,6 +14,7 @@ from osler.domain.states import DeliveryState, Role
 from osler.errors import Malformed, NotFound
 from osler.storage import Database
 from osler.storage.database import insert_ignore
+from osler.storage.due import due, in_turn
 from osler.storage.tables import inference, outbox
 
 _NAMESPACE: Final = uuid.UUID("0f6a4d7e-2f0f-4c5b-8f51-0f0a52b7d6a1")
@@ -322,14 +323,14 @@ def _due(now: float, owner: str) -> Any:
         .correlate(outbox)
     )
     # What the owner has claimed already it could not put down: the database was away then.
-    free = outbox.c.lease_until.is_(None) | (outbox.c.lease_until <= now) | (outbox.c.lease_owner == owner)
+    free = outbox.c.lease_until.is_(None) | due(outbox.c.lease_until, now) | (outbox.c.lease_owner == owner)
     recorded = (inference.c.body, inference.c.revision, inference.c.study_uid, inference.c.model)
     return (
         select(outbox, *recorded, inference.c.created_at.label("recorded_at"))
         .join(inference)
-        .where(outbox.c.state == DeliveryState.PENDING, outbox.c.available_at <= now, free)
+        .where(outbox.c.state == DeliveryState.PENDING, due(outbox.c.available_at, now), free)
         .where(or_(outbox.c.kind != "oru", ~waits))
-        .order_by(case((outbox.c.kind == "alert", 0), else_=1), outbox.c.available_at, outbox.c.id)
+        .order_by(case((outbox.c.kind == "alert", 0), else_=1), in_turn(outbox.c.available_at, now), outbox.c.id)
     )
 
 

@@ -7,7 +7,7 @@ nothing.
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -15,8 +15,10 @@ from sqlalchemy import Connection
 from osler.audit import Agent
 from osler.domain.encounter import Consent, Documented, EncounterState, Subject
 from osler.domain.transcript import Transcript
-from osler.errors import AccessDenied, Conflict, Malformed, OslerError, TooLarge
+from osler.draft.port import Style
+from osler.errors import Conflict, Malformed, OslerError, TooLarge
 from osler.scribe.chart import require_of_patient
+from osler.scribe.intake import require_audio, require_kept, require_open
 from osler.scribe.own import OwnBlobs
 from osler.scribe.papers import Paper, Papers
 from osler.scribe.record import record
@@ -38,13 +40,13 @@ class Limits:
     ----------
     audio_bytes : int
     part_bytes : int
-    keep_audio_s : float
-        How long audio is kept after it has been transcribed, seconds.
+    keep_unfinished_s : float
+        How long audio that nobody finished is kept after the last that was done with it, seconds.
     """
 
     audio_bytes: int = 1024 * 1_000_000
     part_bytes: int = 16 * 1_000_000
-    keep_audio_s: float = 72 * 3600.0
+    keep_unfinished_s: float = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Wanted:
 
     subject: Subject
     template: str
-    detail: str = "standard"
+    style: Style = field(default_factory=Style)
     consent: Consent | None = None
 
 
@@ -99,7 +101,7 @@ class Capture:
             subject=wanted.subject,
             state=EncounterState.OPEN,
             template=wanted.template,
-            detail=wanted.detail,
+            detail=wanted.style.detail,
             consent=wanted.consent,
             paused=False,
             reason="",
@@ -108,6 +110,8 @@ class Capture:
             created_by=agent.name,
             created_at=now,
             updated_at=now,
+            by_problem=wanted.style.by_problem,
+            patient_called=wanted.style.patient_called,
         )
 
         def within(connection: Connection) -> None:
@@ -157,7 +161,7 @@ class Capture:
 
         def within(connection: Connection) -> Documented:
             held = encounters.find(connection, encounter_id, lock=True)
-            _require_open(held)
+            require_open(held)
             encounters.change(connection, encounter_id, now=self.clock(), paused=paused)
             self._record(connection, "recording-paused" if paused else "recording-resumed", agent, held)
             return encounters.find(connection, encounter_id)
@@ -177,7 +181,7 @@ class Capture:
         """
         with self._stores.database.read() as connection:
             held = encounters.find(connection, encounter_id)
-        _require_audio(held)
+        require_audio(held)
         return held
 
     def add(self, agent: Agent, encounter_id: str, pieces: Sequence[tuple[int, int, bytes]]) -> Documented:
@@ -233,7 +237,9 @@ class Capture:
         blob, now = self._audio.put(content), self.clock()
 
         def within(connection: Connection) -> int:
-            _require_audio(encounters.find(connection, encounter_id, lock=True))
+            held = encounters.find(connection, encounter_id, lock=True)
+            require_audio(held)
+            require_kept(held, now)
             mine = encounters.next_upload(connection, encounter_id) if upload is None else upload
             encounters.add_part(connection, encounter_id, AudioPart(mine, number, blob, len(content)), now=now)
             return mine
@@ -281,7 +287,8 @@ class Capture:
 
         def within(connection: Connection) -> Documented:
             held = encounters.find(connection, encounter_id, lock=True)
-            _require_audio(held)
+            require_audio(held)
+            require_kept(held, now)
             parts = parts_of(connection)
             size = sum(part.size for part in parts)
             if held.audio_bytes + size > self.limits.audio_bytes:
@@ -327,6 +334,7 @@ class Capture:
             held = encounters.find(connection, encounter_id, lock=True)
             if held.state is not EncounterState.OPEN:
                 return held  # said before
+            require_kept(held, now)
             require_whole(encounters.audio(connection, encounter_id), expected or {})
             encounters.move(connection, encounter_id, EncounterState.RECORDED, now=now, paused=False)
             self._record(connection, "recording-finished", agent, held)
@@ -343,7 +351,7 @@ class Capture:
 
         def within(connection: Connection) -> Documented:
             held = encounters.find(connection, encounter_id, lock=True)
-            _require_open(held)
+            require_open(held)
             if held.audio_bytes:
                 raise Conflict("the encounter has audio: finish it, or open another for the transcript")
             encounters.keep(connection, encounter_id, Paper.TRANSCRIPT, blob, by=agent.name, now=now)
@@ -364,6 +372,8 @@ class Capture:
             if held.state is not EncounterState.FAILED:
                 raise Conflict("the encounter has not failed")
             heard = encounters.document(connection, encounter_id, Paper.TRANSCRIPT) is not None
+            if not heard:
+                require_kept(held, now)
             waits = EncounterState.RECORDED if held.audio_bytes and held.consent else EncounterState.OPEN
             state = EncounterState.TRANSCRIBED if heard else waits
             encounters.move(connection, encounter_id, state, now=now)
@@ -378,16 +388,3 @@ class Capture:
         self, connection: Connection, event: str, agent: Agent, held: Documented, **detail: str | int | float
     ) -> None:
         self._stores.audit.append(connection, record(event, agent, held, **detail))
-
-
-def _require_open(held: Documented) -> None:
-    if held.state is not EncounterState.OPEN:
-        raise Conflict(f"the encounter takes nothing more: it is {held.state.value}")
-
-
-def _require_audio(held: Documented) -> None:
-    if held.consent is None:
-        raise AccessDenied("no consent to a recording is on record: record it first")
-    _require_open(held)
-    if held.paused:
-        raise Conflict("the recording is paused: resume it first")

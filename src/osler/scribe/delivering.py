@@ -21,7 +21,7 @@ from osler.publish.note.document import document, resources
 from osler.publish.note.ehr import Outgoing
 from osler.publish.note.mdm import Addressed, mdm
 from osler.registry.boundary import call
-from osler.scribe.publishing import Published, published
+from osler.scribe.publishing import Published, preliminary, published
 from osler.scribe.record import record
 from osler.standards import fhir
 from osler.standards.fhir import Resource
@@ -209,8 +209,8 @@ class NoteDeliveries:
         self._end(one, held, DeliveryState.FAILED, str(error), one.items)
 
 
-def document_of(stores: Stores, held: Documented, version: int, *, base_url: str) -> Resource:
-    """Return a signed note as a FHIR document Bundle."""
+def document_of(stores: Stores, held: Documented, version: int | None, *, base_url: str) -> Resource:
+    """Return a version of a signed note as a FHIR document Bundle; None: the note under review, preliminary."""
     with stores.database.read() as connection:
-        note = published(stores, connection, held, version)
+        note = published(stores, connection, held, version) if version else preliminary(stores, connection, held)
     return document(note.note, note.items, base_url=base_url)

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -14,7 +15,7 @@ from osler.errors import NotFound
 from osler.scribe.capture import Capture
 from osler.scribe.delivering import document_of
 from osler.scribe.hearing import SpeechEar
-from osler.scribe.papers import Paper
+from osler.scribe.papers import Json, Paper, Papers
 from osler.scribe.record import record
 from osler.scribe.review import Reviewing
 from osler.scribe.signing import Signing
@@ -22,6 +23,9 @@ from osler.standards.fhir import Resource
 from osler.storage import encounters, note_deliveries
 from osler.storage.note_deliveries import NoteDelivery
 from osler.stores import Stores
+
+SOON_S: Final = 7 * 86400.0
+"""So long before audio that nobody finished is deleted, people are warned, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,15 @@ class ScribeDesk:
         with self.stores.database.read() as connection:
             return encounters.find(connection, encounter_id)
 
-    def show(self, agent: Agent, encounter_id: str) -> tuple[Documented, list[NoteDelivery]]:
-        """Return an encounter and where its notes went; the audit has it before."""
+    def show(self, agent: Agent, encounter_id: str) -> tuple[Documented, list[NoteDelivery], list[Json]]:
+        """Return an encounter, where its notes went, and the orders of its note; the audit has it before."""
         with self.stores.database.read() as connection:
             held = encounters.find(connection, encounter_id)
             sent = note_deliveries.of(connection, encounter_id)
+            drafted = held.state in (EncounterState.DRAFTED, EncounterState.SIGNED)
+            note = Papers(self.stores.identified).load(connection, encounter_id, Paper.NOTE) if drafted else {}
         self.stores.audit.record(record("encounter-read", agent, held))
-        return held, sent
+        return held, sent, list(note.get("orders", ()))
 
     def newest(
         self, *, state: EncounterState | None = None, patient: str = "", before: float = float("inf"), limit: int = 50
@@ -67,6 +73,12 @@ class ScribeDesk:
         """Return the encounters that changed last."""
         with self.stores.database.read() as connection:
             return encounters.newest(connection, state=state, patient=patient, before=before, limit=limit)
+
+    def ending(self, limit: int = 50) -> Sequence[Documented]:
+        """Return the encounters whose audio is soon deleted because nobody goes on with them."""
+        since = self.capture.clock() - self.capture.limits.keep_unfinished_s + SOON_S
+        with self.stores.database.read() as connection:
+            return [one for one in encounters.idle(connection, since=since, limit=limit) if one.audio_bytes]
 
     def listed(self, agent: Agent, found: Sequence[Documented], reach: Reach) -> list[Documented]:
         """Return those of patients within reach; the audit has it before."""
@@ -88,6 +100,19 @@ class ScribeDesk:
             raise NotFound("nobody has signed the note yet")
         self.stores.audit.record(record("signed-read", agent, held))
         return document_of(self.stores, held, signed.version, base_url=base_url)
+
+    def preliminary(self, agent: Agent, encounter_id: str, base_url: str) -> Resource:
+        """Return what may be signed of a note under review, as a FHIR document; the audit has it before.
+
+        Raises
+        ------
+        Conflict, Unprocessable
+            If it could not be signed now.
+        """
+        held = self.find(encounter_id)
+        self.signing.content(encounter_id, held.revision)
+        self.stores.audit.record(record("note-read", agent, held))
+        return document_of(self.stores, held, None, base_url=base_url)
 
     def retry_delivery(self, agent: Agent, encounter_id: str, delivery_id: str) -> None:
         """Let a delivery that failed be tried again."""

@@ -12,7 +12,8 @@ _CARRIED = Verdict(Support.DIRECT, Severity.NONE)
 
 def summary_of(note: Json) -> Json:
     """Return what the patient may read of a note, in plain words, each sentence with the statements that it says."""
-    return asdict(patient_summary(_signable(note)))
+    called = note.get("patient_called", "the patient")
+    return asdict(patient_summary(_signable(note, called if called != "patient" else "the patient")))
 
 
 def letter_of(note: Json, *, to: str = "") -> Json:
@@ -20,14 +21,19 @@ def letter_of(note: Json, *, to: str = "") -> Json:
     return asdict(referral_letter(_signable(note), to=to))
 
 
-def _signable(note: Json) -> Checked:
-    """Return what may be signed of a note, whoever wrote it, as what both are made of."""
+def _signable(note: Json, called: str = "the patient") -> Checked:
+    """Return what may be signed of a note, whoever wrote it, as what both are made of.
+
+    ``called`` is what stands for the patient in the note; what is made of it knows "the patient" alone.
+    """
     sections = tuple(
         Section(
             section["key"],
             section["title"],
             section["code"],
-            tuple(_statement(s) for s in section["statements"] if signable(s) and (s["by"] or not note["refusal"])),
+            tuple(
+                _statement(s, called) for s in section["statements"] if signable(s) and (s["by"] or not note["refusal"])
+            ),
             section["problem"],
         )
         for section in note["sections"]
@@ -36,6 +42,7 @@ def _signable(note: Json) -> Checked:
     return Checked(draft, {one.id: _CARRIED for one in draft.statements()})
 
 
-def _statement(statement: Json) -> Statement:
+def _statement(statement: Json, called: str) -> Statement:
     topic = Topic(statement["topic"]) if statement["topic"] else Topic.HISTORY
-    return Statement(statement["id"], statement["text"], (), topic, statement["verbatim"])
+    text = statement["text"].replace(called, "the patient").replace(called.capitalize(), "The patient")
+    return Statement(statement["id"], text, (), topic, statement["verbatim"])

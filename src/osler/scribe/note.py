@@ -2,11 +2,11 @@
 
 ::
 
-    {"template", "title", "code", "author", "refusal", "warnings",
+    {"template", "title", "code", "author", "refusal", "warnings", "patient_called",
      "sections": [{"key", "title", "code", "problem",
                    "statements": [{"id", "text", "drafted", "topic", "verbatim", "state", "by", "evidence",
                                    "support", "severity", "reasons", "passed", "gate"}]}],
-     "omissions": [...], "codes": [...]}
+     "omissions": [...], "codes": [...], "orders": [...]}
 
 What the gate refused stands in the note and is never signed; what a person wrote is that person's own word. ``gate`` is
 what the gate found of the words as drafted.
@@ -14,15 +14,16 @@ what the gate found of the words as drafted.
 
 import copy
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from osler.domain.note import Checked, CodeSuggestion, Template, Verdict
+from osler.domain.note import Checked, CodeSuggestion, Support, Template, Verdict
 from osler.domain.note_json import checked_to_json, codes_to_json
 from osler.domain.transcript import Transcript
-from osler.errors import Malformed, NotFound
+from osler.errors import Malformed, NotFound, TooLarge
 
 Json = dict[str, Any]
 Reveal = Callable[[str, Sequence[tuple[int, str]]], str]
@@ -30,6 +31,12 @@ Reveal = Callable[[str, Sequence[tuple[int, str]]], str]
 
 LONGEST_STATEMENT: Final = 4000
 """Characters of a statement that a person writes."""
+
+LONGEST_NOTE: Final = 200_000
+"""Characters of all statements of a note that people add to; removed ones count, for they can be brought back."""
+
+_COMPARED: Final = 360_000
+"""Pairs of words up to which two texts are compared in their order."""
 
 
 class StatementState(StrEnum):
@@ -41,6 +48,9 @@ class StatementState(StrEnum):
     REMOVED = "removed"
 
 
+_OWN: Final = (StatementState.EDITED, StatementState.ADDED)
+
+
 @dataclass(frozen=True, slots=True)
 class Review:
     """How much of a draft people changed.
@@ -50,7 +60,8 @@ class Review:
     drafted, kept, edited, removed, added, refused : int
         Statements. ``refused`` were drafted and not let through by the gate.
     words_changed : float
-        Words that differ between draft and note, over the words of the longer of both: 0 is as drafted.
+        Words that differ between draft and note, over the words of the longer of both: 0 is as drafted. Where very much
+        was changed, words that only changed their order count as the same.
     """
 
     drafted: int
@@ -91,13 +102,36 @@ def new_note(
         gate = {key: copy.copy(statement[key]) for key in ("verbatim", "support", "severity", "reasons", "passed")}
         statement |= {"text": text, "drafted": text, "state": StatementState.DRAFTED.value, "by": "", "gate": gate}
         _place(statement["evidence"], transcript, reveal)
-    for omission in note["omissions"]:
-        omission["text"] = reveal(omission["text"], _cited(omission["evidence"]))
-        _place(omission["evidence"], transcript, reveal)
+    reveal_omissions(note["omissions"], transcript, reveal)
     note["codes"] = [{**code, "accepted": False} for code in codes_to_json(codes)]
     for code in note["codes"]:
         _place(code["evidence"], transcript, reveal)
     return note
+
+
+def reveal_omissions(omissions: list[Json], transcript: Transcript, reveal: Reveal) -> None:
+    """Put the identities back into what was left out, and say when it was said."""
+    for omission in omissions:
+        omission["text"] = reveal(omission["text"], _cited(omission["evidence"]))
+        _place(omission["evidence"], transcript, reveal)
+
+
+def noted(note: Json) -> Iterator[str]:
+    """Yield what stands in a note: heads, what people wrote, and of the draft what the gate does not contradict."""
+    for section in note["sections"]:
+        here = [s["text"] for s in section["statements"] if s["state"] != StatementState.REMOVED and _counts(s)]
+        yield from ([section["problem"]] if section["problem"] and here else [])
+        yield from here
+
+
+def stands_in(note: Json, omission: Json) -> bool:
+    """Tell whether a person wrote the very words of what was left out, from where it was said."""
+    words, said = omission["text"].lower(), {each["utterance"] for each in omission["evidence"]}
+    return any(
+        words in s["text"].lower() and said & {each["utterance"] for each in s["evidence"]}
+        for s in statements(note)
+        if s["state"] in _OWN
+    )
 
 
 def words_of(text: str) -> str:
@@ -113,6 +147,18 @@ def words_of(text: str) -> str:
     if not (words := " ".join(text.split())):
         raise Malformed("a statement without words: remove it instead")
     return words
+
+
+def require_room(before: Json, after: Json) -> None:
+    """Let a note grow no longer than what is read again with each change.
+
+    Raises
+    ------
+    TooLarge
+    """
+    length = _length(after)
+    if length > LONGEST_NOTE and length > _length(before):
+        raise TooLarge(f"a note of more than {LONGEST_NOTE} characters")
 
 
 def statements(note: Json) -> Iterator[Json]:
@@ -138,7 +184,7 @@ def signable(statement: Json) -> bool:
     """Tell whether a statement goes into the signed note."""
     if statement["state"] == StatementState.REMOVED:
         return False
-    return bool(statement["passed"]) or statement["state"] in (StatementState.EDITED, StatementState.ADDED)
+    return bool(statement["passed"]) or statement["state"] in _OWN
 
 
 def edited(note: Json, statement_id: str, text: str, *, verdict: Verdict, by: str) -> Json:
@@ -244,11 +290,11 @@ def review_of(note: Json) -> Review:
     """Measure how much people changed."""
     every = list(statements(note))
     drafted = [s for s in every if s["drafted"]]
-    before = [word for s in drafted for word in s["drafted"].split()]
-    after = [word for s in every if signable(s) for word in s["text"].split()]
-    same = sum(
-        match.size for match in difflib.SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
-    )
+    before, after = _words(s["drafted"] for s in drafted), _words(s["text"] for s in every if signable(s))
+    kept = [signable(s) and s["text"] == s["drafted"] for s in every]
+    changed = [s for s, as_drafted in zip(every, kept, strict=True) if not as_drafted]
+    same = len(_words(s["text"] for s, as_drafted in zip(every, kept, strict=True) if as_drafted))
+    same += _same(_words(s["drafted"] for s in changed), _words(s["text"] for s in changed if signable(s)))
     return Review(
         drafted=len(drafted),
         kept=sum(s["state"] == StatementState.DRAFTED and signable(s) for s in drafted),
@@ -260,6 +306,18 @@ def review_of(note: Json) -> Review:
     )
 
 
+def _words(texts: Iterable[str]) -> list[str]:
+    return [word for text in texts for word in text.split()]
+
+
+def _same(before: list[str], after: list[str]) -> int:
+    """Return how many words both have, in their order; without it where they are long."""
+    if len(before) * len(after) > _COMPARED:
+        return (Counter(before) & Counter(after)).total()
+    blocks = difflib.SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+    return sum(block.size for block in blocks)
+
+
 def as_text(note: Json) -> str:
     """Write what may be signed as plain text."""
     parts = []
@@ -269,6 +327,14 @@ def as_text(note: Json) -> str:
             heading = f"{section['title']}: {section['problem']}" if section["problem"] else section["title"]
             parts.append("\n".join([heading.upper(), *lines]))
     return "\n\n".join(parts) + ("\n" if parts else "")
+
+
+def _counts(statement: Json) -> bool:
+    return statement["state"] in _OWN or statement["support"] != Support.CONTRADICTED
+
+
+def _length(note: Json) -> int:
+    return sum(len(statement["text"]) for statement in statements(note))
 
 
 def _found(verdict: Verdict) -> Json:

@@ -7,24 +7,22 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy import Connection
 
 from osler.audit import Agent
 from osler.deidentify.reversible import PLACEHOLDER
 from osler.domain.encounter import Documented, EncounterState
-from osler.domain.note import Draft, DraftAuthor, Evidence, Section, Severity, Statement, Support, Topic, Verdict
 from osler.domain.note_json import transcript_from_json
-from osler.domain.transcript import DeidentifiedTranscript, SpeakerRole, Transcript
-from osler.draft.gate import check
+from osler.domain.transcript import SpeakerRole, Transcript
 from osler.draft.port import Style
 from osler.errors import Conflict, Malformed, NotFound, PreconditionFailed
 from osler.scribe import note as notes
 from osler.scribe.chart import read_chart
-from osler.scribe.hiding import hide
+from osler.scribe.gatekeeping import Encountered, Gatekeeper
 from osler.scribe.papers import Json, Paper, Papers
 from osler.scribe.record import record
+from osler.scribe.staging import OrderState, decided, with_orders
 from osler.scribe.steps import Means, draft_note, template_of
 from osler.storage import encounters
 from osler.stores import Stores
@@ -77,8 +75,8 @@ class Reviewing:
 
     def edit(self, agent: Agent, encounter_id: str, revision: int, statement_id: str, text: str) -> Json:
         """Give a statement another text."""
-        text = notes.words_of(text)
-        return self._change(
+        text, gate = notes.words_of(text), self._gatekeeper(agent, encounter_id)
+        return self._reword(
             agent,
             encounter_id,
             revision,
@@ -86,20 +84,21 @@ class Reviewing:
                 note,
                 statement_id,
                 text,
-                verdict=self._judge(agent, encounter_id, text, notes.find(note, statement_id)["evidence"]),
+                verdict=gate.judge(text, notes.find(note, statement_id)["evidence"]),
                 by=agent.name,
             ),
+            gate=gate,
         )
 
     def remove(self, agent: Agent, encounter_id: str, revision: int, statement_id: str) -> Json:
         """Take a statement out."""
-        return self._change(
+        return self._reword(
             agent, encounter_id, revision, lambda note: notes.removed(note, statement_id, by=agent.name)
         )
 
     def restore(self, agent: Agent, encounter_id: str, revision: int, statement_id: str) -> Json:
         """Bring a statement back as it was drafted."""
-        return self._change(
+        return self._reword(
             agent, encounter_id, revision, lambda note: notes.restored(note, statement_id, by=agent.name)
         )
 
@@ -118,30 +117,34 @@ class Reviewing:
         evidence = [
             {"utterance": n, "quote": said[n].text, "start": said[n].start_s, "end": said[n].end_s} for n in utterances
         ]
-        verdict = self._judge(agent, encounter_id, text, evidence)
-        return self._change(
+        gate = self._gatekeeper(agent, encounter_id)
+        verdict = gate.judge(text, evidence)
+        return self._reword(
             agent,
             encounter_id,
             revision,
             lambda note: notes.added(note, key, text, verdict=verdict, by=agent.name, evidence=evidence),
+            gate=gate,
         )
 
     def code(self, agent: Agent, encounter_id: str, revision: int, code: str, *, accepted: bool) -> Json:
         """Take or leave a suggested code."""
         return self._change(agent, encounter_id, revision, lambda note: notes.with_code(note, code, accepted=accepted))
 
-    def regenerate(self, agent: Agent, encounter_id: str, revision: int, key: str, detail: str) -> Json:
-        """Have a section written anew, briefer or fuller."""
+    def order(self, agent: Agent, encounter_id: str, revision: int, order: str, *, state: OrderState) -> Json:
+        """Keep or drop a staged order, or leave it open again."""
+        return self._change(agent, encounter_id, revision, lambda note: decided(note, order, state, by=agent.name))
+
+    def regenerate(self, agent: Agent, encounter_id: str, revision: int, key: str, style: Style) -> Json:
+        """Have a section written anew, in another style or the same."""
         with self._stores.database.read() as connection:
             held = encounters.find(connection, encounter_id)
             self._check(held, revision)
             transcript = self._transcript(connection, encounter_id)
         template = template_of(self._means, held)
         chart = read_chart(self._stores, held.subject)
-        fresh = draft_note(
-            transcript, chart, writer=self._means.writers[0], template=template, style=Style(detail=detail)
-        )
-        return self._change(agent, encounter_id, revision, lambda note: notes.with_section(note, key, fresh.note))
+        fresh = draft_note(transcript, chart, writer=self._means.writers[0], template=template, style=style)
+        return self._reword(agent, encounter_id, revision, lambda note: notes.with_section(note, key, fresh.note))
 
     def roles(self, agent: Agent, encounter_id: str, revision: int, roles: Mapping[str, SpeakerRole]) -> Documented:
         """Say what each voice is; the note is drafted anew."""
@@ -168,11 +171,24 @@ class Reviewing:
         self._wake()
         return found
 
+    def _reword(
+        self, agent: Agent, encounter_id: str, revision: int, change: Change, *, gate: Gatekeeper | None = None
+    ) -> Json:
+        """Change statements of a note, and look again for what it leaves out."""
+        keeper = gate or self._gatekeeper(agent, encounter_id)
+
+        def reworded(note: Json) -> Json:
+            changed = change(note)
+            notes.require_room(note, changed)
+            return changed | {"omissions": keeper.omissions(changed)}
+
+        return self._change(agent, encounter_id, revision, reworded)
+
     def _change(self, agent: Agent, encounter_id: str, revision: int, change: Change) -> Json:
         with self._stores.database.read() as connection:
             self._check(encounters.find(connection, encounter_id), revision)
             note = self._papers.load(connection, encounter_id, Paper.NOTE)
-        note = change(note)
+        note = with_orders(change(note))
         blob, now = self._papers.stage(note), self._clock()
 
         def within(connection: Connection) -> Json:
@@ -199,21 +215,14 @@ class Reviewing:
     def _transcript(self, connection: Connection, encounter_id: str) -> Transcript:
         return from_json(self._papers.text(connection, encounter_id, Paper.TRANSCRIPT))
 
-    def _judge(self, agent: Agent, encounter_id: str, text: str, evidence: Sequence[Mapping[str, Any]]) -> Verdict:
-        """Ask the gate about words of a person, with the same placeholders as the transcript."""
+    def _gatekeeper(self, agent: Agent, encounter_id: str) -> Gatekeeper:
+        return Gatekeeper(lambda: self._encountered(agent, encounter_id))
+
+    def _encountered(self, agent: Agent, encounter_id: str) -> Encountered:
         with self._stores.database.read() as connection:
             paper = self._papers.load(connection, encounter_id, Paper.DEIDENTIFIED)
+            heard = self._transcript(connection, encounter_id)
         transcript = transcript_from_json(paper)
         names = sorted({name for u in transcript.utterances for name in PLACEHOLDER.findall(u.text)})
         originals = self._vault.reveal(paper["token"], names, agent=agent, reason="review") if names else {}
-        quoted = _quotes(transcript, [each["utterance"] for each in evidence])
-        if not quoted:
-            return Verdict(Support.UNMENTIONED, Severity.MINOR, reasons=("no-evidence",))
-        statement = Statement("p", hide(text, originals), quoted, Topic.HISTORY)
-        draft = Draft("", (Section("", "", "", (statement,)),), DraftAuthor("person", "", ""))
-        return check(draft, transcript).verdicts["p"]
-
-
-def _quotes(transcript: DeidentifiedTranscript, numbers: Sequence[int]) -> tuple[Evidence, ...]:
-    found = (transcript.utterance(number) for number in dict.fromkeys(numbers))
-    return tuple(Evidence(u.number, u.text) for u in found if u is not None)
+        return Encountered(heard, transcript, originals)

@@ -1,5 +1,7 @@
 """A person signs what passed the gate and what people wrote; it is the note. A change after that is an amendment."""
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -71,15 +73,9 @@ class Signing:
             If the gate has refused the note as a whole, or nothing of it may be signed.
         """
         with self._stores.database.read() as connection:
-            held = encounters.find(connection, encounter_id)
-            before = self._check(connection, held, revision)
-            last = self._papers.load(connection, encounter_id, Paper.SIGNED) if before else {}
-            if last.get("revision") == revision:
-                raise Conflict("the note has been signed, and nothing was changed since")
-            note = self._papers.load(connection, encounter_id, Paper.NOTE)
+            before, text = self._signable(connection, encounter_id, revision)
             drafted = encounters.document(connection, encounter_id, Paper.NOTE, 1)
-        _require_signable(note)
-        now = self._clock()
+        note, now = json.loads(text), self._clock()
         seen_s = round(now - drafted.created_at, 1) if drafted else 0.0
         signed: Json = {
             "note": note,
@@ -106,6 +102,22 @@ class Signing:
         made = self._stores.database.write(within)
         self._wake()
         return made
+
+    def content(self, encounter_id: str, revision: int) -> str:
+        """Return the SHA-256 of a note that may be signed; raises what :meth:`sign` does."""
+        with self._stores.database.read() as connection:
+            _, text = self._signable(connection, encounter_id, revision)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _signable(self, connection: Connection, encounter_id: str, revision: int) -> tuple[int, str]:
+        """Return the version that was signed last, 0 for none, and the note that may be signed."""
+        before = self._check(connection, encounters.find(connection, encounter_id), revision)
+        last = self._papers.load(connection, encounter_id, Paper.SIGNED) if before else {}
+        if last.get("revision") == revision:
+            raise Conflict("the note has been signed, and nothing was changed since")
+        text = self._papers.text(connection, encounter_id, Paper.NOTE)
+        _require_signable(json.loads(text))
+        return before, text
 
     @staticmethod
     def _check(connection: Connection, held: Documented, revision: int) -> int:

@@ -29,6 +29,7 @@ from osler.scribe.own import OwnBlobs
 from osler.scribe.papers import Json, Paper, Papers
 from osler.scribe.record import record
 from osler.scribe.revealing import Revealing
+from osler.scribe.staging import with_orders
 from osler.scribe.takes import takes
 from osler.storage import encounters
 from osler.stores import Stores
@@ -97,6 +98,11 @@ def template_of(means: Means, held: Documented) -> Template:
     return means.templates[held.template]
 
 
+def style_of(held: Documented) -> Style:
+    """Return how the note of an encounter is to be written."""
+    return Style(held.detail, held.by_problem, held.patient_called)
+
+
 def draft_note(transcript: Transcript, chart: Chart, *, writer: Writer, template: Template, style: Style) -> Drafted:
     """Turn a transcript into a note: de-identify, write, check, suggest codes, and put the identities back.
 
@@ -119,10 +125,11 @@ def draft_note(transcript: Transcript, chart: Chart, *, writer: Writer, template
         transcript=transcript,
         reveal=Revealing(deidentified, originals),
     )
+    note["patient_called"] = style.patient_called
     if spoken.others:
         words = f"{len(spoken.others)} utterances are not in English: who signs must read them"
         note["warnings"] = [*note["warnings"], words]
-    return Drafted(deidentified, checked, note, originals)
+    return Drafted(deidentified, checked, with_orders(note), originals)
 
 
 class Steps:
@@ -240,7 +247,7 @@ class Steps:
         last = tried >= _MOST_ATTEMPTS
         writer = self._means.writers[-1 if last else 0]
         chart = read_chart(self._stores, held.subject)
-        drafted = draft_note(transcript, chart, writer=writer, template=template, style=Style(detail=held.detail))
+        drafted = draft_note(transcript, chart, writer=writer, template=template, style=style_of(held))
         if last and len(self._means.writers) > 1:
             drafted = _with_warning(drafted, "the language model did not answer; the extractive writer wrote this")
         self._file(held, drafted)

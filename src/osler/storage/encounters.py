@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, func, or_, select, update
 from osler.domain.encounter import Consent, ConsentMethod, Documented, EncounterState, Subject
 from osler.errors import Conflict, NotFound
 from osler.storage.database import insert_ignore
+from osler.storage.due import due
 from osler.storage.tables import scribe_document as documents
 from osler.storage.tables import scribe_encounter as table
 from osler.storage.tables import scribe_part as parts
@@ -44,6 +45,8 @@ def create(connection: Connection, new: Documented) -> None:
             state=new.state.value,
             template=new.template,
             detail=new.detail,
+            by_problem=new.by_problem,
+            patient_called=new.patient_called,
             consent=_consent_text(new.consent),
             paused=new.paused,
             reason=new.reason,
@@ -107,9 +110,9 @@ def claim(
     connection: Connection, states: Sequence[EncounterState], owner: str, *, now: float, lease_s: float
 ) -> Documented | None:
     """Take the encounter that has waited longest in one of the states; None when there is none."""
-    free = or_(table.c.lease_until.is_(None), table.c.lease_until < now)
-    due = table.c.state.in_([s.value for s in states]) & (table.c.available_at <= now) & free
-    query = select(table.c.id).where(due).order_by(table.c.available_at).limit(1).with_for_update(skip_locked=True)
+    free = or_(table.c.lease_until.is_(None), due(table.c.lease_until, now))
+    waits = table.c.state.in_([s.value for s in states]) & due(table.c.available_at, now) & free
+    query = select(table.c.id).where(waits).order_by(table.c.available_at).limit(1).with_for_update(skip_locked=True)
     encounter_id = connection.execute(query).scalar()
     if encounter_id is None:
         return None
@@ -208,6 +211,20 @@ def audio_due(connection: Connection, *, now: float) -> str | None:
     return connection.execute(query).scalar()
 
 
+def idle(connection: Connection, *, since: float, limit: int) -> list[Documented]:
+    """Return the encounters with audio with which nobody did anything since then, and that wait for no step of ours.
+
+    Those of which the time of the audio is set are not among them. The first is the one that has waited longest.
+    """
+    last = func.max(parts.c.received_at)
+    silent = select(parts.c.encounter_id).group_by(parts.c.encounter_id).having(last <= since)
+    ours = [EncounterState.RECORDED.value, EncounterState.TRANSCRIBED.value]
+    left = table.c.audio_until.is_(None) & table.c.state.not_in(ours)
+    query = select(table).where(table.c.id.in_(silent), left, table.c.updated_at <= since)
+    rows = connection.execute(query.order_by(table.c.updated_at).limit(limit)).all()
+    return [_documented(connection, row) for row in rows]
+
+
 # ------------------------------------------------------------------------------------------------- documents
 
 
@@ -233,7 +250,10 @@ def document(connection: Connection, encounter_id: str, kind: str, version: int 
 
 
 def _documented(connection: Connection, row: Row[Any]) -> Documented:
-    size = select(func.coalesce(func.sum(parts.c.size), 0)).where(parts.c.encounter_id == row.id, parts.c.take >= 0)
+    whole = func.coalesce(func.sum(parts.c.size).filter(parts.c.take >= 0), 0)
+    size, last = connection.execute(
+        select(whole, func.max(parts.c.received_at)).where(parts.c.encounter_id == row.id)
+    ).one()
     return Documented(
         id=row.id,
         subject=Subject(row.patient, row.practitioner, row.encounter),
@@ -248,8 +268,12 @@ def _documented(connection: Connection, row: Row[Any]) -> Documented:
         created_by=row.created_by,
         created_at=row.created_at,
         updated_at=row.updated_at,
-        audio_bytes=int(connection.execute(size).scalar_one()),
+        audio_bytes=int(size),
         audio_deleted_at=row.audio_deleted_at,
+        by_problem=row.by_problem,
+        patient_called=row.patient_called or "the patient",
+        audio_until=row.audio_until,
+        touched_at=max(row.updated_at, last or 0.0),
     )
 
 

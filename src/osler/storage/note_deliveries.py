@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, or_, select, update
 from osler.domain.states import DeliveryState
 from osler.errors import Conflict, NotFound
 from osler.storage.database import insert_ignore
+from osler.storage.due import due
 from osler.storage.tables import scribe_delivery as table
 
 _LONGEST_BACKOFF_S: Final = 600.0
@@ -73,7 +74,7 @@ def of(connection: Connection, encounter_id: str) -> list[NoteDelivery]:
 
 def claim(connection: Connection, owner: str, *, now: float, lease_s: float) -> NoteDelivery | None:
     """Take a delivery that is due: an amendment not before what it amends; None when there is none."""
-    free = or_(table.c.lease_until.is_(None), table.c.lease_until < now)
+    free = or_(table.c.lease_until.is_(None), due(table.c.lease_until, now))
     earlier = table.alias()
     before = (
         select(earlier.c.id)
@@ -85,8 +86,8 @@ def claim(connection: Connection, owner: str, *, now: float, lease_s: float) -> 
         )
         .exists()
     )
-    due = (table.c.state == DeliveryState.PENDING.value) & (table.c.available_at <= now) & free & ~before
-    query = select(table).where(due).order_by(table.c.available_at).limit(1).with_for_update(skip_locked=True)
+    waits = (table.c.state == DeliveryState.PENDING.value) & due(table.c.available_at, now) & free & ~before
+    query = select(table).where(waits).order_by(table.c.available_at).limit(1).with_for_update(skip_locked=True)
     row = connection.execute(query).one_or_none()
     if row is None:
         return None

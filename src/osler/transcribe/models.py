@@ -101,7 +101,7 @@ class SpeechModels:
         return [self._installed(card.parent) for card in cards]
 
     def find(self, reference: str) -> Installed:
-        """Find ``NAME``, when there is one version of it, or ``NAME@VERSION``.
+        """Find ``NAME``, when there is one version of it, or ``NAME@VERSION``, or what lies in a folder of its own.
 
         Raises
         ------
@@ -111,6 +111,12 @@ class SpeechModels:
         name, _, version = reference.partition("@")
         every = self.list()
         found = [one for one in every if one.model.name == name and version in ("", one.model.version)]
+        folder = Path(reference)
+        if not found and (folder / "model.bin").is_file():
+            check(folder)
+            sha256 = _sha256(folder / "model.bin")
+            model = SpeechModel(folder.resolve().name, sha256[:12], sha256)
+            return Installed(model, folder, (folder / "model.bin").stat().st_size)
         if not found:
             names = ", ".join(f"{one.model.name}@{one.model.version}" for one in every)
             known = f"installed: {names}" if names else "none is installed: osler scribe models add PATH"

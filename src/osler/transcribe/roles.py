@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from osler.domain.transcript import SpeakerRole, Transcript, Utterance
+from osler.domain.transcript import SpeakerRole, Utterance
 
 _WORD: Final = re.compile(r"[a-z]+(?:['’][a-z]+)*|\?")
 _MOST_WORDS: Final = 120
@@ -75,16 +75,3 @@ def roles_of(utterances: Sequence[Utterance]) -> dict[str, SpeakerRole]:
 def with_roles(utterances: Iterable[Utterance], roles: Mapping[str, SpeakerRole]) -> tuple[Utterance, ...]:
     """Return the utterances with the roles of their speakers; a speaker that is not named keeps the role it has."""
     return tuple(replace(one, role=roles.get(one.speaker, one.role)) for one in utterances)
-
-
-def swap_roles(transcript: Transcript) -> Transcript:
-    """Return the transcript with clinician and patient exchanged; twice is as before."""
-    other = {SpeakerRole.CLINICIAN: SpeakerRole.PATIENT, SpeakerRole.PATIENT: SpeakerRole.CLINICIAN}
-    return replace(
-        transcript, utterances=tuple(replace(one, role=other.get(one.role, one.role)) for one in transcript.utterances)
-    )
-
-
-def set_role(transcript: Transcript, speaker: str, role: SpeakerRole) -> Transcript:
-    """Return the transcript with another role for one speaker."""
-    return replace(transcript, utterances=with_roles(transcript.utterances, {speaker: role}))

@@ -13,7 +13,7 @@ def container(beginning: bytes) -> str | None:
         return "wav"
     if beginning[4:8] == b"ftyp":
         return "mp4"
-    if len(beginning) > 1 and beginning[0] == 0xFF and beginning[1] & 0xE0 == 0xE0 and beginning[1] & 0x06:
+    if len(beginning) > 1 and beginning[0] == 0xFF and beginning[1] & 0xE0 == 0xE0 and beginning[1] & 0x06 in (2, 4):
         return "mp3"
     return next((name for magic, name in _BEGINNINGS if beginning.startswith(magic)), None)
 

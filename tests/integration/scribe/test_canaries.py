@@ -15,7 +15,6 @@ from osler.draft.language_model.writer import LanguageModelWriter
 from osler.errors import OslerError
 from osler.publish.hosts import AllowedHosts
 from osler.scribe.papers import Paper
-from osler.scribe.retention import delete_due_audio
 from osler.storage import Database
 from scribe_lab import ANN, CLINICIAN, PATIENT, REFUSED, Killed, Lab
 from scribe_site import conversation
@@ -124,7 +123,7 @@ def test_nobody_is_named_where_nobody_may_be(
     while lab.deliveries.step():
         pass
     lab.now += 4000
-    assert delete_due_audio(lab.stores, clock=lab.clock)
+    assert lab.delete_due_audio()
 
     assert "Quillfeather" in str(lab.reviewing.read(ANN, key, Paper.SIGNED)[1]), "the signed note has the names back"
     assert hidden("\n".join(refused)), "errors"

@@ -1,6 +1,7 @@
 """Encounters over HTTP: who is let in, what is answered to what, and what is left of what was not wanted."""
 
 import json
+import re
 import socket
 import threading
 import time
@@ -11,13 +12,18 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from osler.api.people.roles import Role
 from osler.api.smart.context import LaunchContext
 from osler.api.smart.scopes import parse_scopes
 from osler.api.smart.tokens import ActingFor, Grant
-from osler.storage.tables import access_grant
+from osler.audit import Agent
+from osler.draft.port import Style
+from osler.scribe import evaluations
+from osler.scribe.retention import delete_due_audio
+from osler.standards.fhir import instant
+from osler.storage.tables import access_grant, scribe_encounter, scribe_part
 from scribe_lab import LINES, SAID
 from scribe_site import PASSWORD, ScribeSite, tone
 
@@ -70,9 +76,9 @@ class Door:
         assert answer.status_code == 201, answer.text
         return f"{ROOT}/{answer.json()['id']}"
 
-    def drafted(self) -> str:
+    def drafted(self, **more: Any) -> str:
         """Return the path of an encounter with a draft."""
-        path = self.opened()
+        path = self.opened(**more)
         lines = "\n".join(f"{'Doctor' if role == 'clinician' else 'Patient'}: {text}" for role, text in LINES)
         assert self.http.post(f"{path}/transcript", content=lines).status_code == 202
         deadline = time.monotonic() + 20
@@ -80,6 +86,15 @@ class Door:
             assert time.monotonic() < deadline
             _PAUSE.wait(0.02)
         return path
+
+    def browser(self) -> httpx.Client:
+        """Return a client with the session of Ann, who signed in by the form."""
+        made = httpx.Client(base_url=self.site.url, follow_redirects=True)
+        self.made.append(made)
+        form = made.get("/scribe/")
+        fields = dict(re.findall(r'name="(csrf|next)" value="([^"]*)"', form.text))
+        made.post(form.url, data={**fields, "username": "ann", "password": PASSWORD})
+        return made
 
     def blobs(self) -> set[str]:
         """Return the references of all identified blobs."""
@@ -150,6 +165,14 @@ def test_what_is_no_json_object_is_refused(door: Door, content: bytes, kind: str
     assert door.http.post(ROOT, content=content, headers={"content-type": kind}).status_code == status
 
 
+def test_staged_orders_are_shown_with_the_encounter(door: Door, drafted: str) -> None:
+    (first, *_) = orders = door.http.get(drafted).json()["orders"]
+
+    assert (first["id"], first["state"], first["by"]) == ("o1", "staged", "")
+    assert first["evidence"][0]["utterance"]
+    assert door.http.get(f"{drafted}/note").json()["orders"] == orders
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
@@ -164,8 +187,12 @@ def test_what_is_no_json_object_is_refused(door: Door, content: bytes, kind: str
         ("POST", "/note/sections/plan/statements", {"text": "x", "utterances": [99]}, 400),
         ("POST", "/note/sections/poem/statements", {"text": "x"}, 404),
         ("POST", "/note/sections/plan/regenerate", {"detail": "endless"}, 400),
+        ("POST", "/note/sections/plan/regenerate", {"by_problem": "yes"}, 400),
+        ("POST", "/note/sections/plan/regenerate", {"patient_called": "the king"}, 400),
         ("PUT", "/note/codes/Z99", {"accepted": "yes"}, 400),
         ("PUT", "/note/codes/Z99", {"accepted": True}, 404),
+        ("PUT", "/note/orders/o1", {"state": "placed"}, 400),
+        ("PUT", "/note/orders/o99", {"state": "kept"}, 404),
         ("PUT", "/roles", {"S1": "king"}, 400),
         ("PUT", "/roles", {"S1": ["patient"]}, 400),
         ("PUT", "/roles", {"S9": "patient"}, 404),
@@ -193,6 +220,86 @@ def test_changes_that_make_no_sense(door: Door, drafted: str, method: str, path:
     assert door.http.get(drafted).json()["revision"] == 1
 
 
+def test_how_a_note_is_written_is_chosen_when_it_is_opened_and_when_a_section_is_written_anew(door: Door) -> None:
+    chosen = {"detail": "full", "by_problem": True, "patient_called": "the client"}
+    path, asked = door.drafted(**chosen), door.site.writer.asked
+    held = door.http.get(path).json()
+    assert {name: held[name] for name in chosen} == chosen
+    assert asked[-1] == Style("full", True, "the client")
+    answer = door.http.post(
+        f"{path}/note/sections/plan/regenerate",
+        json={"detail": "brief", "by_problem": False},
+        headers={"if-match": 'W/"1"'},
+    )
+    assert answer.status_code == 200
+    assert asked[-1] == Style("brief", False, "the client")
+    for wrong in ({"by_problem": 1}, {"patient_called": "x"}, {"detail": ["brief"]}):
+        assert door.http.post(ROOT, json={"patient": "Patient/P1", **wrong}).status_code == 400
+
+
+def test_what_was_measured_is_shown_to_whom_notes_may_be_shown(door: Door) -> None:
+    control = {"others_refused": 1.0, "pairs": 2, "own_taken": 1.0, "own": 2}
+    report = {
+        "software": "1",
+        "kind": "drafts",
+        "corpus": {"name": "<b>ours</b>", "sha256": "a" * 64},
+        "template": "soap",
+        "cases": 2,
+        "writer": "scripted 1",
+        "figures": {"rouge1": 0.5, "evidence": 0.9},
+        "disturbed": {},
+        "another_patient": {"drafts": control, "references": control},
+        "seconds": {"mean": 0.1, "slowest": 0.2, "per_minute": 0.01},
+    }
+    for _ in range(2):
+        evaluations.keep(door.site.stores, Agent("max", "person"), report)
+    found = door.http.get("/scribe/quality.json").json()["evaluations"]
+    assert [one["made_by"] for one in found] == ["max", "max"]
+    assert report.items() <= found[0].items()
+    assert door.none.get("/scribe/quality.json").status_code == 401
+    assert door.patients.get("/scribe/quality.json").status_code == 403
+    assert door.none.get("/scribe/quality").status_code == 303
+    page = door.browser().get("/scribe/quality").text
+    assert "reported, not a pass mark" in page
+    assert page.count("<polyline") >= 4
+    assert "&lt;b&gt;ours" in page
+    assert "<b>ours" not in page
+    assert 'class="short"' in page  # evidence of less than all
+
+
+def test_people_are_told_before_a_recording_that_nobody_finished_is_deleted_and_after(door: Door) -> None:
+    path = door.opened()
+    key, now = path.rpartition("/")[2], time.time()
+    assert door.http.put(f"{path}/audio/0/0", content=tone(0.1)).status_code == 201
+    browser = door.browser()
+    assert "recording is deleted on" not in browser.get(f"/scribe/record/{key}").text
+    days = 86400.0
+    aged(door, key, now - 25 * days)
+    ends = door.http.get(path).json()["audio"]["delete_at"]
+    assert ends[:16] == instant(now + 5 * days)[:16]
+    assert "recording is deleted on" in browser.get(f"/scribe/record/{key}").text
+    listed = browser.get("/scribe/").text
+    assert "The recording of 1 encounter is soon deleted" in listed
+    assert listed.index(key) == min(listed.index(one) for one in re.findall(r'data-encounter="([^"]+)', listed))
+    aged(door, key, now - 31 * days)
+    limits = door.site.desk.capture.limits
+    assert delete_due_audio(door.site.stores, keep_unfinished_s=limits.keep_unfinished_s)
+    held = door.http.get(path).json()
+    assert (held["status"], held["audio"]["bytes"]) == ("open", 0)
+    assert held["audio"]["deleted_at"]
+    assert "nobody had finished it" in browser.get(f"/scribe/record/{key}").text
+
+
+def aged(door: Door, key: str, at: float) -> None:
+    """Let an encounter be one that nobody has touched since then."""
+
+    def within(connection: Connection) -> None:
+        connection.execute(update(scribe_encounter).where(scribe_encounter.c.id == key).values(updated_at=at))
+        connection.execute(update(scribe_part).where(scribe_part.c.encounter_id == key).values(received_at=at))
+
+    door.site.database.write(within)
+
+
 @pytest.fixture(scope="module")
 def drafted(door: Door) -> str:
     return door.drafted()
@@ -215,12 +322,15 @@ ROUTES = [
     ("GET", "/document"), ("PATCH", "/note/statements/s1"),
     ("DELETE", "/note/statements/s1"), ("POST", "/note/statements/s1/restore"),
     ("POST", "/note/sections/plan/statements"), ("POST", "/note/sections/plan/regenerate"),
-    ("PUT", "/note/codes/R05.9"), ("PUT", "/roles"), ("POST", "/sign"), ("POST", "/deliveries/x/retry"),
+    ("PUT", "/note/codes/R05.9"), ("PUT", "/note/orders/o1"), ("PUT", "/roles"), ("POST", "/sign"),
+    ("POST", "/sign/again"), ("GET", "/note/document"),
+    ("POST", "/deliveries/x/retry"),
     ("POST", "/audio"), ("GET", "/audio"), ("PUT", "/audio/0/0"), ("POST", "/transcript"),
 ]  # fmt: skip
 BODIES: dict[str, Any] = {
     "/consent": {"method": "verbal"}, "/note/statements/s1": {"text": "x"},
     "/note/sections/plan/statements": {"text": "x"}, "/note/codes/R05.9": {"accepted": True},
+    "/note/orders/o1": {"state": "kept"},
     "/roles": {"S1": "patient"}, "/sign": {"password": PASSWORD},
 }  # fmt: skip
 
@@ -240,7 +350,7 @@ def test_the_table_has_every_route(door: Door) -> None:
         for method in route.methods - {"HEAD"}  # type: ignore[attr-defined]
         if "{id}" in route.path  # type: ignore[attr-defined]
     }
-    names = {"s1": "{statement}", "plan": "{key}", "R05.9": "{code}", "x": "{delivery}"}
+    names = {"s1": "{statement}", "plan": "{key}", "R05.9": "{code}", "o1": "{order}", "x": "{delivery}"}
     here = {
         (method, "/".join(names.get(word, word) for word in rest.split("/")).replace("/0/0", "/{take}/{number}"))
         for method, rest in ROUTES

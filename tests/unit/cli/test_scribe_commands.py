@@ -1,7 +1,9 @@
 """``osler scribe``: one document out, words about what to do when it cannot, and a code that says which."""
 
 import csv
+import hashlib
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,13 @@ from typing import Any
 import pytest
 
 from encounters import KNEE, KNEE_NOTE, STOMACH, STOMACH_NOTE
+from osler.audit import Agent
 from osler.cli import main
+from osler.config import load
+from osler.domain.encounter import Consent, ConsentMethod, Subject
+from osler.hub.opening import open_stores
+from osler.scribe import evaluations
+from osler.scribe.capture import Capture, Limits, Wanted
 from recordings import silence, wav
 
 WEIGHTS = b"\x06\x00\x00\x00\x0c\x00WhisperSpec\x00" + b"weights"
@@ -50,6 +58,21 @@ def test_a_transcript_becomes_one_document(run: Run, knee: Path) -> None:
     assert "ibuprofen" in document["text"]
 
 
+def test_how_it_is_written_is_chosen(run: Run, knee: Path) -> None:
+    by_problem = (
+        "Doctor: For your knee pain, I will refer you to physical therapy. For your hypertension, continue lisinopril."
+    )
+    knee.write_text(f"{knee.read_text()}\n{by_problem}\n")
+    heads = {}
+    for flag in ("--by-problem", "--no-by-problem"):
+        code, out, err = run(str(knee), flag, "--patient-called", "the client", "--json")
+        assert code == 0, err
+        heads[flag] = {section["problem"] for section in one(out)["note"]["sections"]} - {""}
+        assert "The client" in one(out)["text"]
+    assert heads["--by-problem"]
+    assert not heads["--no-by-problem"]
+
+
 def test_a_draft_is_shown_as_what_it_is(run: Run, knee: Path) -> None:
     code, out, _ = run(str(knee))
     assert code == 0
@@ -62,6 +85,7 @@ def test_a_draft_is_shown_as_what_it_is(run: Run, knee: Path) -> None:
     [
         (("--template", "sonnet"), "soap"),
         (("--detail", "endless"), "brief, standard or full"),
+        (("--patient-called", "the king"), "the client"),
         (("--context", "nothing.json"), "FHIR Patient"),
     ],
 )
@@ -124,7 +148,8 @@ def test_models_are_added_once_and_listed(run: Run, tmp_path: Path) -> None:
     assert len(row["sha256"]) == 64
 
 
-def test_evaluation_of_a_corpus_says_that_another_patients_note_is_refused(run: Run, tmp_path: Path) -> None:
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
     path = tmp_path / "corpus.csv"
     with path.open("w", newline="") as file:
         out = csv.writer(file)
@@ -132,6 +157,11 @@ def test_evaluation_of_a_corpus_says_that_another_patients_note_is_refused(run: 
         for key, said, note in (("D1", KNEE, KNEE_NOTE), ("D2", STOMACH, STOMACH_NOTE)):
             turns = said.replace("D:", "[doctor]").replace("P:", "[patient]")
             out.writerow(["invented", key, turns, note])
+    return path
+
+
+def test_evaluation_of_a_corpus_says_that_another_patients_note_is_refused(run: Run, corpus: Path) -> None:
+    path = corpus
     code, shown, err = run("evaluate", str(path), "--json")
     assert code == 0, err
     document = one(shown)
@@ -141,3 +171,50 @@ def test_evaluation_of_a_corpus_says_that_another_patients_note_is_refused(run: 
     code, _, err = run("evaluate", str(path))
     assert code == 1
     assert "no CSV" in err
+
+
+def test_an_evaluation_is_kept_in_the_hub_by_name_and_hash(
+    run: Run, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("evaluate", str(corpus), "--no-disturb", "--save", "--name", "ours", "--json")
+    code, shown, err = run(*asked)
+    assert (code, shown) == (2, "")
+    assert "osler init" in err
+    where = {"OSLER_DATA_DIR": str(tmp_path / "data")}
+    assert main(["init"], where) == 0
+    capsys.readouterr()
+    code, shown, err = run(*asked)
+    assert code == 0, err
+    document = one(shown)
+    assert document["corpus"] == {"name": "ours", "sha256": hashlib.sha256(corpus.read_bytes()).hexdigest()}
+    with open_stores(load({}, data_dir=tmp_path / "data"), {}) as stores:
+        (kept,) = evaluations.kept(stores)
+    assert kept.report == document
+    assert "ibuprofen" not in str(kept)
+
+
+def test_encounters_are_listed_and_those_first_whose_audio_is_soon_deleted(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init"], {"OSLER_DATA_DIR": str(tmp_path / "data")}) == 0
+    capsys.readouterr()
+    assert one(run("list", "--json")[1]) == []
+    ann, days = Agent("ann", "person"), 86400.0
+    made = []
+    with open_stores(load({}, data_dir=tmp_path / "data"), {}) as stores:
+        for age_s in (25 * days, 1 * days):
+            capture = Capture(stores, Limits(), clock=lambda age_s=age_s: time.time() - age_s)  # type: ignore[misc]
+            agreed = Consent(ConsentMethod.VERBAL, "2026-09-21T10:00:00Z", "ann")
+            held = capture.create(ann, Wanted(Subject("P1"), "soap", consent=agreed))
+            capture.add(ann, held.id, [(0, 0, b"RIFF")])
+            made.append(held.id)
+    rows = one(run("list", "--json")[1])
+    assert [row["id"] for row in rows] == made  # type: ignore[index]
+    assert all(row["audio_delete_at"] for row in rows)  # type: ignore[index]
+    code, out, err = run("list", "--limit", "1")
+    assert (code, made[1] in out) == (0, False)
+    assert "soon deleted" in err
+    (tmp_path / "data" / "osler.toml").write_text("[scribe]\nkeep_unfinished_audio_days = 0\n")
+    code, _, err = run("list")
+    assert code == 2
+    assert "keep_unfinished_audio_days" in err

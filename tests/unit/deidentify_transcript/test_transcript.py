@@ -246,3 +246,15 @@ def test_a_flood_is_taken_in_linear_time(kind: str) -> None:
     without, _ = deidentify_transcript(conversation(made), KNOWN)
     assert time.thread_time() - before < 15
     assert len(without.utterances) == 1
+
+
+def test_a_sentence_keeps_its_end_and_who_speaks() -> None:
+    known = {"name": [{"family": "Quillfeather", "given": ["Ottoline"]}]}
+    said = "My name is Ottoline Quillfeather, I live at 77 Canary Lane. I have had a cough."
+
+    without, originals = deidentify_transcript(
+        Transcript((Utterance(1, "S1", SpeakerRole.PATIENT, said),), "en"), known
+    )
+
+    assert without.utterances[0].text == "My name is [NAME-1], I live at [LOCATION-1]. I have had a cough."
+    assert originals == {"[NAME-1]": ["Ottoline Quillfeather"], "[LOCATION-1]": ["77 Canary Lane"]}

@@ -127,3 +127,9 @@ def test_a_contradiction_is_worse_than_silence():
 )
 def test_where_a_quote_stands(text, quote, place):
     assert fold(text).find(quote) == place
+
+
+def test_a_title_ends_no_sentence():
+    checked = check_text("Mrs. Roe saw Dr. Poe. She has knee pain.", heard(KNEE))
+
+    assert [one.text for one in checked.draft.statements()] == ["Mrs. Roe saw Dr. Poe.", "She has knee pain."]

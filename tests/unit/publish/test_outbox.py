@@ -82,6 +82,23 @@ class TestLease:
         clock.advance(0.2)
         assert [e.attempts for e in claim(outbox, "two")] == [2, 2, 2]
 
+    def test_it_runs_out_when_a_clock_that_was_five_days_ahead_is_set_right(
+        self, outbox: Outbox, recorded: Recorded, clock: FakeClock
+    ) -> None:
+        clock.advance(5 * 86_400)
+        claim(outbox)
+        clock.advance(-5 * 86_400)
+        assert [e.attempts for e in claim(outbox, "two")] == [2, 2, 2]
+
+    def test_what_came_while_the_clock_was_ahead_does_not_stand_behind_all_that_comes(
+        self, outbox: Outbox, record: Callable[..., Recorded], make_config: Callable[..., Config], clock: FakeClock
+    ) -> None:
+        clock.advance(5 * 86_400)
+        early = record(config=make_config(PACS), now=clock.now)
+        clock.advance(-5 * 86_400)
+        record(config=make_config(PACS), now=clock.now)
+        assert [e.recorded for e in outbox.claim("one", kinds=("sr",), limit=1)] == [early]
+
     def test_a_late_answer_counts_when_nobody_took_over(
         self, ledger: Ledger, outbox: Outbox, recorded: Recorded, clock: FakeClock
     ) -> None:

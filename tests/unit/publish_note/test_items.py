@@ -229,6 +229,27 @@ def suggested(code: str, statement: str, display: str = "Pneumonia, unspecified 
     return CodeSuggestion("http://hl7.org/fhir/sid/icd-10-cm", code, display, statement)
 
 
+def test_what_the_assessment_says_is_a_problem_without_a_code_where_nobody_accepted_one() -> None:
+    one = note(
+        sections=(
+            section(said("Fever since Monday.")),
+            section(
+                said("I think this is acute bronchitis.", Topic.DIAGNOSIS, id="s2"),
+                said("Essential hypertension.", Topic.ASSESSMENT, id="s3"),
+                said("Gout.", Topic.ASSESSMENT, id="s4", edited=True),
+            ),
+        )
+    )
+    left = [suggested("R50.9", "s1", "Fever"), suggested("J20.9", "s2", "Acute bronchitis"), suggested("M10.9", "s4")]
+
+    found = problems(one, [suggested("I10", "s3", "Essential hypertension")], [*left, suggested("I11.9", "s3")])
+
+    assert [(p.statement, p.text, p.certain, [c.value for c in p.codes]) for p in found] == [
+        ("s3", "Essential hypertension", True, ["I10"]),
+        ("s2", "Acute bronchitis", False, []),
+    ]
+
+
 def test_headings_of_the_plan_and_accepted_codes_are_problems() -> None:
     one = note()
 

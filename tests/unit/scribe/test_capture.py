@@ -8,8 +8,9 @@ from osler.domain.encounter import EncounterState
 from osler.domain.transcript import Transcript
 from osler.errors import AccessDenied, Conflict, InputRejected, Malformed, NotFound, TooLarge
 from osler.scribe.capture import Limits
+from osler.scribe.desk import SOON_S, ScribeDesk
 from osler.scribe.own import OwnBlobs
-from osler.scribe.retention import delete_due_audio
+from osler.scribe.retention import delete_at
 from osler.storage import Database
 from scribe_lab import ANN, RIFF, Killed, Lab
 
@@ -79,7 +80,7 @@ def test_a_file_that_broke_off_is_no_take_and_goes_with_the_rest(lab: Lab) -> No
     assert lab.steps.transcribe()
     assert lab.ear.heard == [RIFF]
     lab.now += 3601
-    assert delete_due_audio(lab.stores, clock=lab.clock)
+    assert lab.delete_due_audio()
     assert len(lab.kept()) == 1  # the transcript
 
 
@@ -115,7 +116,7 @@ def test_consent_taken_back_deletes_the_audio_and_it_may_be_given_again(lab: Lab
     lab.capture.consent(ANN, key, lab.consent())
     again = lab.capture.add(ANN, key, [(0, 0, RIFF)])
     assert (again.audio_bytes, again.audio_deleted_at) == (len(RIFF), None)
-    assert not delete_due_audio(lab.stores, clock=lab.clock)
+    assert not lab.delete_due_audio()
 
 
 def test_a_hub_that_dies_after_consent_was_taken_back_deletes_the_audio_when_it_is_back(lab: Lab) -> None:
@@ -124,7 +125,7 @@ def test_a_hub_that_dies_after_consent_was_taken_back_deletes_the_audio_when_it_
     lab.blobs.mortal = True
     with pytest.raises(Killed):
         lab.capture.consent(ANN, key, None)
-    assert delete_due_audio(lab.stores, clock=lab.clock)
+    assert lab.delete_due_audio()
     assert lab.capture.parts(key) == []
     assert len(lab.kept()) == 2  # of the other
     assert lab.events()[-2:] == ["consent-withdrawn", "audio-deleted"]
@@ -216,10 +217,10 @@ def test_what_has_not_failed_is_not_tried_again(lab: Lab) -> None:
 def test_audio_is_deleted_when_its_time_is_over_and_not_before(lab: Lab) -> None:
     key = lab.recorded()
     assert lab.steps.transcribe()
-    assert not delete_due_audio(lab.stores, clock=lab.clock)
+    assert not lab.delete_due_audio()
     lab.now += 3601
-    assert delete_due_audio(lab.stores, clock=lab.clock)
-    assert not delete_due_audio(lab.stores, clock=lab.clock)
+    assert lab.delete_due_audio()
+    assert not lab.delete_due_audio()
     held = lab.held(key)
     assert (held.audio_bytes, held.audio_deleted_at) == (0, lab.now)
     assert len(lab.kept()) == 1  # the transcript
@@ -240,3 +241,88 @@ def test_an_empty_transcript_is_no_reason_to_fail_badly(lab: Lab) -> None:
     lab.capture.transcript(ANN, key, Transcript(()))
     assert lab.steps.draft()
     assert lab.held(key).state in (EncounterState.DRAFTED, EncounterState.FAILED)
+
+
+def test_audio_that_nobody_finished_is_deleted_and_whatever_is_done_begins_its_time_anew(lab: Lab) -> None:
+    keep_s = lab.capture.limits.keep_unfinished_s
+    key = lab.open()
+    lab.capture.add(ANN, key, [(0, 0, RIFF)])
+    upload = lab.capture.stage(key, None, 0, RIFF)  # broke off
+    lab.now += keep_s - 1
+    lab.capture.stage(key, upload, 1, b"more")  # somebody goes on
+    lab.now += keep_s - 1
+    assert not lab.delete_due_audio()
+    assert delete_at(lab.held(key), keep_s) == lab.now + 1
+    lab.capture.pause(ANN, key, paused=True)
+    lab.now += keep_s - 1
+    assert not lab.delete_due_audio()
+    lab.now += 1
+    assert lab.delete_due_audio()
+    assert not lab.delete_due_audio()
+    held = lab.held(key)
+    assert (held.state, held.audio_bytes, held.audio_deleted_at) == (EncounterState.OPEN, 0, lab.now)
+    assert delete_at(held, keep_s) is None
+    assert lab.kept() == set()
+    assert lab.events().count("audio-deleted") == 1
+    lab.capture.pause(ANN, key, paused=False)
+    assert lab.capture.add(ANN, key, [(0, 0, RIFF)]).audio_bytes == len(RIFF)  # recorded anew
+
+
+def test_audio_that_waits_for_the_hub_is_not_deleted_and_of_what_failed_after_its_time(lab: Lab) -> None:
+    keep_s = lab.capture.limits.keep_unfinished_s
+    key = lab.recorded()
+    lab.now += 10 * keep_s
+    assert not lab.delete_due_audio()
+    assert delete_at(lab.held(key), keep_s) is None
+    lab.ear.meanwhile = lambda: (_ for _ in ()).throw(InputRejected("there is no speech in the recording"))
+    assert lab.steps.transcribe()
+    assert lab.held(key).state is EncounterState.FAILED
+    assert not lab.delete_due_audio()
+    lab.now += keep_s
+    assert lab.delete_due_audio()
+    assert lab.held(key).audio_deleted_at == lab.now
+    assert lab.capture.retry(ANN, key).state is EncounterState.OPEN  # it may be recorded anew
+
+
+def test_pieces_of_a_file_that_broke_off_before_a_transcript_came_do_not_stay(lab: Lab) -> None:
+    key = lab.open()
+    lab.capture.stage(key, None, 0, RIFF)
+    lab.capture.transcript(ANN, key, lab.ear.transcript)
+    assert lab.steps.draft()
+    before = len(lab.kept())
+    lab.now += lab.capture.limits.keep_unfinished_s
+    assert lab.delete_due_audio()
+    assert len(lab.kept()) == before - 1
+    assert lab.held(key).state is EncounterState.DRAFTED
+
+
+def test_who_comes_while_it_is_deleted_waits_and_a_hub_that_dies_then_goes_on(lab: Lab) -> None:
+    key = lab.open()
+    lab.capture.add(ANN, key, [(0, 0, RIFF), (0, 1, b"more")])
+    lab.now += lab.capture.limits.keep_unfinished_s
+    lab.blobs.mortal = True
+    with pytest.raises(Killed):
+        lab.delete_due_audio()
+    for late in (
+        lambda: lab.capture.finish(ANN, key),
+        lambda: lab.capture.add(ANN, key, [(0, 2, b"late")]),
+        lambda: lab.capture.stage(key, None, 0, b"late"),
+    ):
+        with pytest.raises(Conflict, match="being deleted"):
+            late()
+    assert lab.delete_due_audio()
+    assert lab.kept() == set()
+    assert lab.events().count("audio-deleted") == 1
+
+
+def test_people_are_warned_before_it_happens(lab: Lab) -> None:
+    desk = ScribeDesk(lab.stores, lab.capture, lab.reviewing, lab.signing, {}, "soap")
+    lab.open()  # without audio
+    key = lab.open()
+    lab.capture.add(ANN, key, [(0, 0, RIFF)])
+    lab.now += lab.capture.limits.keep_unfinished_s - SOON_S - 1
+    assert desk.ending() == []
+    lab.now += 1
+    assert [one.id for one in desk.ending()] == [key]
+    lab.capture.consent(ANN, key, lab.consent())
+    assert desk.ending() == []

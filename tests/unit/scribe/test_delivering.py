@@ -10,13 +10,17 @@ from typing import Any
 import pytest
 
 from osler.config import Destination
+from osler.domain.encounter import Subject
 from osler.domain.reach import EVERYTHING
 from osler.domain.states import DeliveryState
 from osler.errors import Conflict, DeliveryRefused, NotFound, OslerError, PeerUnavailable
 from osler.publish.note.ehr import Outgoing
+from osler.scribe.capture import Wanted
 from osler.scribe.delivering import NoteDeliveries
 from osler.scribe.desk import ScribeDesk
 from osler.scribe.publishing import Published
+from osler.standards import fhir
+from osler.standards.fhir import Resource
 from osler.storage import Database
 from scribe_lab import ANN, REFUSED, Lab
 
@@ -107,6 +111,48 @@ def deliver(lab: Lab, most: int = 20) -> None:
 
 def desk_of(lab: Lab) -> ScribeDesk:
     return ScribeDesk(lab.stores, lab.capture, lab.reviewing, lab.signing, lab.means.templates, "soap")
+
+
+def test_a_note_under_review_is_read_as_a_preliminary_document_that_the_signed_one_supersedes(lab: Lab) -> None:
+    lab.put({"resourceType": "Practitioner", "id": "D1", "name": [{"family": "Dale"}]})
+    key = lab.capture.create(ANN, Wanted(Subject("P1", "D1"), "soap")).id
+    lab.capture.transcript(ANN, key, lab.ear.transcript)
+    assert lab.steps.draft()
+    desk = desk_of(lab)
+
+    def read(bundle: Resource) -> tuple[Resource, Resource]:
+        found = [entry["resource"] for entry in bundle["entry"]]
+        composition = found[0]
+        (whole,) = [
+            one
+            for one in found
+            if one["resourceType"] == "Provenance"
+            and one["target"][0]["reference"] == f"Composition/{composition['id']}"
+        ]
+        return composition, whole
+
+    bundle = desk.preliminary(ANN, key, "http://hub.test")
+    composition, whole = read(bundle)
+    assert (composition["resourceType"], composition["status"]) == ("Composition", "preliminary")
+    assert [one["code"] for one in composition["meta"]["security"]] == ["AIAST"]
+    assert composition["author"][0]["reference"].startswith("Device/")
+    assert "attester" not in composition
+    assert [one["type"]["coding"][0]["code"] for one in whole["agent"]] == ["author"]
+    assert "signature" not in whole
+    assert "20 mg" not in fhir.dumps(bundle)  # the gate refused it
+    assert "note-read" in lab.events()
+    with lab.database.read() as connection:
+        assert lab.stores.resources.current(connection, "Composition", composition["id"]) is None
+
+    lab.sign(key)
+    final, signed = read(desk.document(ANN, key, "http://hub.test"))
+    assert (final["id"], final["status"]) == (composition["id"], "final")
+    assert "security" not in final.get("meta", {})
+    assert [one["type"]["coding"][0]["code"] for one in signed["agent"]] == ["author", "verifier"]
+    with pytest.raises(Conflict, match="signed"):
+        desk.preliminary(ANN, key, "http://hub.test")
+    with pytest.raises(Conflict, match="practitioner"):
+        desk.preliminary(ANN, lab.drafted(), "http://hub.test")
 
 
 def test_a_signed_note_is_in_the_chart_at_the_receiver_and_at_the_ehr(lab: Lab, receiver: Receiver, door: Door) -> None:

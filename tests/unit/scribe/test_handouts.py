@@ -48,3 +48,10 @@ def test_of_a_refused_note_only_what_a_person_wrote_is_left():
     refused = {**HELD, "refusal": "another-encounter"}
     summary = summary_of(refused)
     assert {one for part in summary["parts"] for s in part["sentences"] for one in s["statements"]} == {"s4"}
+
+
+def test_who_is_called_a_client_is_spoken_to_all_the_same():
+    called = note(statement(1, "The client has hypertension. Refer the client to cardiology.", "ASSESSMENT"))
+    text = str(summary_of(called | {"patient_called": "the client"})["parts"])
+    assert "client" not in text
+    assert "You have" in text

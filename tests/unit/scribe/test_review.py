@@ -1,5 +1,7 @@
 """Review and signature: each change once, against the revision that was seen; what the gate refused is never signed."""
 
+import copy
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,12 +10,21 @@ import pytest
 
 from osler.domain.encounter import EncounterState
 from osler.domain.transcript import SpeakerRole
-from osler.errors import Conflict, Malformed, NotFound, PreconditionFailed, Unprocessable
-from osler.scribe.note import LONGEST_STATEMENT, as_text, find, statements
+from osler.draft.port import Style
+from osler.errors import Conflict, Malformed, NotFound, PreconditionFailed, TooLarge, Unprocessable
+from osler.scribe.note import (
+    LONGEST_NOTE,
+    LONGEST_STATEMENT,
+    as_text,
+    find,
+    require_room,
+    review_of,
+    statements,
+)
 from osler.scribe.papers import Paper, Papers
 from osler.storage import Database
-from scribe_lab import ANN, REFUSED, SAID, Lab
-from scribe_site import ScriptedWriter
+from scribe_lab import ANN, LINES, REFUSED, SAID, Lab
+from scribe_site import ScriptedWriter, conversation
 
 Change = Callable[[Lab, str, int], Any]
 
@@ -22,7 +33,7 @@ CHANGES: dict[str, Change] = {
     "remove": lambda lab, key, revision: lab.reviewing.remove(ANN, key, revision, "s1"),
     "restore": lambda lab, key, revision: lab.reviewing.restore(ANN, key, revision, "s1"),
     "add": lambda lab, key, revision: lab.reviewing.add(ANN, key, revision, "plan", "Rest.", utterances=[5]),
-    "regenerate": lambda lab, key, revision: lab.reviewing.regenerate(ANN, key, revision, "plan", "brief"),
+    "regenerate": lambda lab, key, revision: lab.reviewing.regenerate(ANN, key, revision, "plan", Style("brief")),
     "roles": lambda lab, key, revision: lab.reviewing.roles(ANN, key, revision, {"S1": SpeakerRole.PATIENT}),
     "sign": lambda lab, key, revision: lab.signing.sign(ANN, key, revision, practitioner=None),
 }
@@ -79,7 +90,7 @@ def test_what_is_not_there_is_not_found(lab: Lab) -> None:
         lambda: reviewing.remove(ANN, key, 1, "s99"),
         lambda: reviewing.restore(ANN, key, 1, "s99"),
         lambda: reviewing.add(ANN, key, 1, "poem", "Words."),
-        lambda: reviewing.regenerate(ANN, key, 1, "poem", "brief"),
+        lambda: reviewing.regenerate(ANN, key, 1, "poem", Style()),
         lambda: reviewing.code(ANN, key, 1, "Z99.9", accepted=True),
         lambda: reviewing.roles(ANN, key, 1, {"S9": SpeakerRole.PATIENT}),
     ):
@@ -125,7 +136,7 @@ def test_a_section_written_anew_brings_the_word_of_the_gate_with_it(lab: Lab) ->
         ("subjective", "The patient takes lisinopril 90 mg every morning.", 3, "I take lisinopril 10 milligrams"),
         *SAID[1:],
     )
-    note = lab.reviewing.regenerate(ANN, key, 2, "subjective", "brief")
+    note = lab.reviewing.regenerate(ANN, key, 2, "subjective", Style("brief"))
     assert [s["text"] for s in note["sections"][0]["statements"]] == [
         "The patient takes lisinopril 90 mg every morning.",
         "Sleeps badly.",
@@ -198,3 +209,72 @@ def test_reading_is_on_record_before_it_is_answered(lab: Lab) -> None:
     for kind in (Paper.TRANSCRIPT, Paper.NOTE):
         lab.reviewing.read(ANN, key, kind)
         assert lab.events()[-1] == f"{kind.value}-read"
+
+
+def left_out(note: dict[str, Any]) -> list[str]:
+    return [one["text"] for one in note["omissions"]]
+
+
+def test_what_is_left_out_is_looked_for_again_with_each_change(lab: Lab) -> None:
+    key = lab.drafted()
+    first = lab.note(key)["omissions"]
+    assert "azithromycin" not in left_out(lab.note(key))
+    without = lab.reviewing.remove(ANN, key, 1, "s4")
+    assert "azithromycin" in left_out(without)
+    (omission,) = [one for one in without["omissions"] if one["text"] == "azithromycin"]
+    assert omission["kind"] == "medication"
+    assert omission["evidence"][0]["utterance"] == 5
+    assert omission["evidence"][0]["start"] == 4.0
+    added = lab.reviewing.add(ANN, key, 2, "plan", "Azithromycin for five days.", utterances=[5])
+    assert "azithromycin" not in left_out(added)
+    assert "azithromycin" in left_out(lab.reviewing.edit(ANN, key, 3, "p1", "Rest for five days."))
+    assert lab.reviewing.restore(ANN, key, 4, "s4")["omissions"] == first
+    other = lab.reviewing.edit(ANN, key, 5, "s3", "A cold.")
+    assert "bronchitis" in left_out(other)
+    lab.writer.said = SAID
+    assert "bronchitis" not in left_out(lab.reviewing.regenerate(ANN, key, 6, "assessment", Style()))
+
+
+def test_the_very_words_of_a_person_count_where_they_were_said(lab: Lab) -> None:
+    key = lab.drafted()
+    lab.reviewing.remove(ANN, key, 1, "s4")
+    note = lab.reviewing.add(ANN, key, 2, "plan", "No azithromycin after all.", utterances=[5])
+    assert "azithromycin" not in left_out(note)
+    assert "azithromycin" in left_out(lab.reviewing.remove(ANN, key, 3, "p1"))
+
+
+def test_a_name_in_what_is_left_out_is_the_patients_own(lab: Lab) -> None:
+    said = "Ada Amber is allergic to penicillin, said Ada."
+    lab.ear.transcript = conversation((*LINES, (SpeakerRole.PATIENT, said)))
+    key = lab.drafted()
+    note = lab.reviewing.remove(ANN, key, 1, "s1")
+    (allergy,) = [one for one in note["omissions"] if one["kind"] == "allergy"]
+    assert allergy["text"] == "penicillin"
+    assert allergy["evidence"][0]["quote"] == said
+
+
+def test_a_note_that_grows_without_end_is_refused_and_measured_in_bounded_time(lab: Lab) -> None:
+    key = lab.drafted()
+    note = lab.note(key)
+    words = "one two three four five six seven eight nine ten " * 78
+    huge = copy.deepcopy(note)
+    for number in range(LONGEST_NOTE // len(words) + 1):
+        one = copy.deepcopy(find(note, "s1")) | {"id": f"x{number}", "text": words, "drafted": words[::-1]}
+        huge["sections"][0]["statements"].append(one | {"state": "edited"})
+    began = time.process_time()
+    review = review_of(huge)
+    assert time.process_time() - began < 5
+    assert 0.5 < review.words_changed <= 1
+    with pytest.raises(TooLarge):
+        require_room(note, huge)
+    require_room(huge, huge)  # what is too long may be made shorter
+
+
+def test_words_moved_from_one_statement_to_another_are_no_change(lab: Lab) -> None:
+    key = lab.drafted()
+    first, last = (find(lab.note(key), name)["text"] for name in ("s3", "s4"))
+    lab.reviewing.edit(ANN, key, 1, "s4", f"{first} {last}")
+    moved = lab.reviewing.remove(ANN, key, 2, "s3")
+    refused = find(moved, REFUSED)["text"].split()
+    every = sum(len(s["drafted"].split()) for s in statements(moved))
+    assert review_of(moved).words_changed == round(len(refused) / every, 4)  # what the gate took out, and no more

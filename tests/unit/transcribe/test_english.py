@@ -23,6 +23,8 @@ def said(*texts: str) -> list[Utterance]:
         ([GERMAN, SPANISH], False, (1, 2)),
         ([ENGLISH, SPANISH, ENGLISH, ENGLISH], True, (2,)),
         (["hola"], True, ()),
+        (["Am I going to be okay?", "Oh no. I knew it. I haven't been exercising."], True, ()),
+        ([ENGLISH, "Me duele el pecho cuando subo las escaleras", ENGLISH, ENGLISH], True, (2,)),
         (["metoprolol lisinopril atorvastatin"], True, ()),
         ([], True, ()),
     ],

@@ -40,6 +40,20 @@ def test_a_model_is_copied_and_found_again(tmp_path: Path) -> None:
     assert not (added.path / "README.md").exists()
 
 
+def test_a_model_is_found_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    models = SpeechModels(tmp_path / "speech")
+    folder = model_folder(tmp_path / "small.en")
+    sha256 = hashlib.sha256(WEIGHTS).hexdigest()
+
+    found = models.find(str(folder))
+
+    assert (found.model.name, found.model.version, found.model.sha256) == ("small.en", sha256[:12], sha256)
+    assert found.path == folder
+    assert models.list() == []
+    with pytest.raises(ConfigError, match="there is no speech model"):
+        models.find(str(tmp_path))
+
+
 def test_adding_the_same_again_changes_nothing(tmp_path: Path) -> None:
     models = SpeechModels(tmp_path / "speech")
     folder = model_folder(tmp_path / "base")

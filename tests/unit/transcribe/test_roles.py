@@ -2,9 +2,9 @@
 
 import pytest
 
-from osler.domain.transcript import SpeakerRole, Transcript, Utterance
+from osler.domain.transcript import SpeakerRole, Utterance
 from osler.transcribe.pieces import Piece
-from osler.transcribe.roles import clinician_score, roles_of, set_role, swap_roles
+from osler.transcribe.roles import clinician_score, roles_of
 from osler.transcribe.speakers import by_dialogue
 
 CLINICIAN, PATIENT, OTHER = SpeakerRole.CLINICIAN, SpeakerRole.PATIENT, SpeakerRole.OTHER
@@ -53,22 +53,6 @@ def test_the_role_of_one_speaker_alone(text: str, role: SpeakerRole) -> None:
 
 def test_nobody_has_no_role() -> None:
     assert roles_of([]) == {}
-
-
-def test_swapping_twice_is_as_before() -> None:
-    transcript = Transcript(
-        (
-            Utterance(1, "S1", CLINICIAN, "Hello."),
-            Utterance(2, "S2", PATIENT, "Hi."),
-            Utterance(3, "S3", OTHER, "Good morning."),
-        )
-    )
-
-    swapped = swap_roles(transcript)
-
-    assert [one.role for one in swapped.utterances] == [PATIENT, CLINICIAN, OTHER]
-    assert swap_roles(swapped) == transcript
-    assert [one.role for one in set_role(transcript, "S3", PATIENT).utterances] == [CLINICIAN, PATIENT, PATIENT]
 
 
 def test_speakers_by_what_they_say() -> None:

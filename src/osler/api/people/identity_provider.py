@@ -142,12 +142,18 @@ class IdentityProvider:
             "nonce": nonce,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
-        } | ({"prompt": "login"} if again else {})
+        } | ({"prompt": "login", "max_age": "0"} if again else {})
         endpoint = self._endpoint("authorization_endpoint")
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
 
-    def redeem(self, code: str, *, verifier: str, nonce: str) -> Asserted:
-        """Give a code for an id_token and return what that proves.
+    def redeem(self, code: str, *, verifier: str, nonce: str, since: float | None = None) -> Asserted:
+        """Give a code for an id_token and return what that proves; with ``since``, that the sign-in is not older.
+
+        Parameters
+        ----------
+        code, verifier, nonce : str
+        since : float, optional
+            Seconds since the epoch, UTC.
 
         Raises
         ------
@@ -176,7 +182,16 @@ class IdentityProvider:
         token = answer.get("id_token")
         if status != 200 or not isinstance(token, str):
             raise Unauthenticated("the identity provider did not take its own code")
-        return self._asserted(self._claims(token, nonce))
+        claims = self._claims(token, nonce)
+        if since is not None:
+            self._require_fresh(claims.get("auth_time"), since)
+        return self._asserted(claims)
+
+    def _require_fresh(self, auth_time: object, since: float) -> None:
+        if isinstance(auth_time, bool) or not isinstance(auth_time, int | float):
+            raise Unauthenticated("the id_token does not say when the person signed in")
+        if not since - _LEEWAY_S <= auth_time <= self._clock() + _LEEWAY_S:
+            raise Unauthenticated("the person did not sign in anew")
 
     def _claims(self, token: str, nonce: str) -> dict[str, Any]:
         try:

@@ -67,7 +67,7 @@ class Audio:
             raise
         if request.query_params.get("finish", "yes") != "no":
             held = await run_in_threadpool(self._capture.finish, caller.agent, encounter_id)
-        return answer(encounter_json(held), 202)
+        return answer(encounter_json(held, self._desk.capture.limits.keep_unfinished_s), 202)
 
     async def part(self, request: Request) -> Response:
         """Answer ``PUT .../audio/{take}/{number}``; the answer comes when the part is durable."""
@@ -89,7 +89,7 @@ class Audio:
         content = await read_body(request, _MAX_TRANSCRIPT)
         transcript = await run_in_threadpool(read_transcript, content)
         held = await run_in_threadpool(self._capture.transcript, caller.agent, encounter_id, transcript)
-        return answer(encounter_json(held), 202)
+        return answer(encounter_json(held, self._desk.capture.limits.keep_unfinished_s), 202)
 
     def give(self, caller: Caller, request: Request, _body: Json) -> Response:
         """Answer ``GET .../audio``: which parts are here, or with ``start`` and ``end`` a clip as WAV."""

@@ -10,17 +10,17 @@
     POST .../audio                                           a whole file;  PUT .../audio/{take}/{number}: one part
     GET  .../audio[?start=&end=]                             which parts are here, or a clip to listen to (WAV)
     POST .../transcript                                      text, WebVTT or JSON in place of audio
-    GET  .../transcript[.vtt], .../note[.txt], .../signed, .../document (FHIR)
+    GET  .../transcript[.vtt], .../note[.txt], .../signed, .../document, .../note/document (FHIR)
     GET  .../summary, .../letter[?to=]                       for the patient; to a colleague
     PATCH | DELETE .../note/statements/{statement}           other words; out
     POST .../note/statements/{statement}/restore, .../note/sections/{key}/statements, .../note/sections/{key}/regenerate
-    PUT  .../note/codes/{code}, .../roles
-    POST .../sign                                            with the password again
+    PUT  .../note/codes/{code}, .../note/orders/{order}, .../roles
+    POST .../sign, .../sign/again                            with who signs shown once more
 
 Changes of a note send its ETag in ``If-Match``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -28,20 +28,22 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from osler.api.guard import Caller
-from osler.api.people.confirm import Confirm
-from osler.api.people.roles import CARING
 from osler.api.scribe.audio import Audio
 from osler.api.scribe.entrance import NO_STORE, Entrance, Json, answer, reach_of, revision_of
-from osler.api.scribe.shapes import PATH, consent, encounter_json, wanted
+from osler.api.scribe.shapes import PATH, consent, encounter_json, style, wanted
+from osler.api.scribe.signing import Signatures
 from osler.api.services import Services
-from osler.domain.encounter import EncounterState
+from osler.domain.encounter import Documented, EncounterState
 from osler.domain.transcript import SpeakerRole
-from osler.errors import AccessDenied, Malformed
+from osler.errors import Malformed
 from osler.scribe.desk import ScribeDesk
 from osler.scribe.handouts import letter_of, summary_of
 from osler.scribe.note import as_text
 from osler.scribe.papers import Paper
+from osler.scribe.staging import OrderState
+from osler.scribe.steps import style_of
 from osler.standards import fhir
+from osler.storage.note_deliveries import NoteDelivery
 from osler.transcribe.formats import from_json, to_webvtt
 
 _MOST_LISTED: Final = 200
@@ -76,6 +78,7 @@ class Encounters:
             ("GET", one + "/transcript.vtt", self.webvtt, False),
             ("GET", one + "/note", self.note, False),
             ("GET", one + "/note.txt", self.note_text, False),
+            ("GET", one + "/note/document", self.preliminary, False),
             ("GET", one + "/summary", self.summary, False),
             ("GET", one + "/letter", self.letter, False),
             ("GET", one + "/signed", self.signed, False),
@@ -86,13 +89,14 @@ class Encounters:
             ("POST", section + "/statements", self.add, True),
             ("POST", section + "/regenerate", self.regenerate, True),
             ("PUT", one + "/note/codes/{code}", self.code, True),
+            ("PUT", one + "/note/orders/{order}", self.order, True),
             ("PUT", one + "/roles", self.roles, True),
-            ("POST", one + "/sign", self.sign, True),
             ("POST", one + "/deliveries/{delivery}/retry", self.retry_delivery, False),
         ]
         return [
             *(Route(path, plain(handler, body=body), methods=[method]) for method, path, handler, body in table),
             *self._audio.routes(),
+            *Signatures(self._services, self._entrance, self._desk).routes(),
         ]
 
     # ------------------------------------------------------------------------------------------------ capture
@@ -103,7 +107,7 @@ class Encounters:
         new = wanted(body, caller, self._desk, self._services.tokens.clock())
         self._entrance.check_patient(caller, new.subject.patient)
         held = self._desk.capture.create(caller.agent, new)
-        return answer(encounter_json(held), 201, location=f"{self._services.base_url}{PATH}/{held.id}")
+        return answer(self._json(held), 201, location=f"{self._services.base_url}{PATH}/{held.id}")
 
     def listed(self, caller: Caller, request: Request, _body: Json) -> Response:
         """Answer ``GET /scribe/encounters``; the caller sees those of patients within its reach."""
@@ -115,45 +119,45 @@ class Encounters:
             patient = only.pop() or ""
         found = self._desk.newest(state=state, patient=patient, limit=_MOST_LISTED)
         seen = self._desk.listed(caller.agent, found, reach)
-        return answer({"encounters": [encounter_json(one) for one in seen]})
+        return answer({"encounters": [self._json(one) for one in seen]})
 
     def show(self, caller: Caller, request: Request, _body: Json) -> Response:
         """Answer ``GET /scribe/encounters/{id}``."""
         self._open(caller, request, "r")
-        held, sent = self._desk.show(caller.agent, request.path_params["id"])
-        return answer(encounter_json(held, sent), revision=held.revision)
+        held, sent, orders = self._desk.show(caller.agent, request.path_params["id"])
+        return answer({**self._json(held, sent), "orders": orders}, revision=held.revision)
 
     def consent(self, caller: Caller, request: Request, body: Json) -> Response:
         """Answer ``PUT .../consent``."""
         encounter_id = self._open(caller, request, "c")
         given = consent(body, caller, self._services.tokens.clock())
-        return answer(encounter_json(self._desk.capture.consent(caller.agent, encounter_id, given)))
+        return answer(self._json(self._desk.capture.consent(caller.agent, encounter_id, given)))
 
     def withdraw(self, caller: Caller, request: Request, _body: Json) -> Response:
         """Answer ``DELETE .../consent``: the audio is deleted at once."""
         encounter_id = self._open(caller, request, "c")
-        return answer(encounter_json(self._desk.capture.consent(caller.agent, encounter_id, None)))
+        return answer(self._json(self._desk.capture.consent(caller.agent, encounter_id, None)))
 
     def pause(self, caller: Caller, request: Request, _body: Json) -> Response:
         """Answer ``POST .../pause``."""
         encounter_id = self._open(caller, request, "c")
-        return answer(encounter_json(self._desk.capture.pause(caller.agent, encounter_id, paused=True)))
+        return answer(self._json(self._desk.capture.pause(caller.agent, encounter_id, paused=True)))
 
     def resume(self, caller: Caller, request: Request, _body: Json) -> Response:
         """Answer ``POST .../resume``."""
         encounter_id = self._open(caller, request, "c")
-        return answer(encounter_json(self._desk.capture.pause(caller.agent, encounter_id, paused=False)))
+        return answer(self._json(self._desk.capture.pause(caller.agent, encounter_id, paused=False)))
 
     def finish(self, caller: Caller, request: Request, body: Json) -> Response:
         """Answer ``POST .../finish``; ``takes`` may say how many parts each has: ``{"0": 12}``."""
         encounter_id = self._open(caller, request, "c")
         expected = _counts(body.get("takes", {}))
-        return answer(encounter_json(self._desk.capture.finish(caller.agent, encounter_id, expected)), 202)
+        return answer(self._json(self._desk.capture.finish(caller.agent, encounter_id, expected)), 202)
 
     def retry(self, caller: Caller, request: Request, _body: Json) -> Response:
         """Answer ``POST .../retry``."""
         encounter_id = self._open(caller, request, "c")
-        return answer(encounter_json(self._desk.capture.retry(caller.agent, encounter_id)), 202)
+        return answer(self._json(self._desk.capture.retry(caller.agent, encounter_id)), 202)
 
     # ------------------------------------------------------------------------------------------------- review
 
@@ -198,6 +202,11 @@ class Encounters:
         made = self._desk.document(caller.agent, self._open(caller, request, "r"), self._services.base_url)
         return Response(fhir.dumps(made), headers=NO_STORE, media_type="application/fhir+json")
 
+    def preliminary(self, caller: Caller, request: Request, _body: Json) -> Response:
+        """Answer ``GET .../note/document``: what may be signed, as a preliminary FHIR document Bundle."""
+        made = self._desk.preliminary(caller.agent, self._open(caller, request, "r"), self._services.base_url)
+        return Response(fhir.dumps(made), headers=NO_STORE, media_type="application/fhir+json")
+
     def edit(self, caller: Caller, request: Request, body: Json) -> Response:
         """Answer ``PATCH .../note/statements/{statement}``."""
         text = _text(body)
@@ -225,11 +234,10 @@ class Encounters:
 
     def regenerate(self, caller: Caller, request: Request, body: Json) -> Response:
         """Answer ``POST .../note/sections/{key}/regenerate``."""
-        detail = body.get("detail", "standard")
-        if detail not in ("brief", "standard", "full"):
-            raise Malformed("detail: one of brief, standard, full")
+        held = self._entrance.open(caller, request.path_params["id"], "u")
+        asked = style(body, style_of(held))
         return self._changed(
-            caller, request, lambda agent, e, r, key: self._desk.reviewing.regenerate(agent, e, r, key, detail), "key"
+            caller, request, lambda agent, e, r, key: self._desk.reviewing.regenerate(agent, e, r, key, asked), "key"
         )
 
     def code(self, caller: Caller, request: Request, body: Json) -> Response:
@@ -244,6 +252,19 @@ class Encounters:
             "code",
         )
 
+    def order(self, caller: Caller, request: Request, body: Json) -> Response:
+        """Answer ``PUT .../note/orders/{order}``: ``{"state": "kept"}``."""
+        try:
+            state = OrderState(str(body.get("state")))
+        except ValueError:
+            raise Malformed(f"state: one of {', '.join(OrderState)}") from None
+        return self._changed(
+            caller,
+            request,
+            lambda agent, e, r, order: self._desk.reviewing.order(agent, e, r, order, state=state),
+            "order",
+        )
+
     def roles(self, caller: Caller, request: Request, body: Json) -> Response:
         """Answer ``PUT .../roles``: ``{"S1": "clinician", "S2": "patient"}``; the note is drafted anew."""
         encounter_id = self._open(caller, request, "u")
@@ -252,28 +273,16 @@ class Encounters:
         except ValueError:
             raise Malformed(f"a role is one of {', '.join(SpeakerRole)}") from None
         held = self._desk.reviewing.roles(caller.agent, encounter_id, revision_of(request), roles)
-        return answer(encounter_json(held), 202)
-
-    def sign(self, caller: Caller, request: Request, body: Json) -> Response:
-        """Answer ``POST .../sign``: only a person signs, and gives the password again."""
-        encounter_id, revision = self._open(caller, request, "u"), revision_of(request)
-        person, people = caller.grant.person, self._services.people
-        if person is None or people is None or person.role not in CARING:
-            raise AccessDenied("only a person who cares for patients signs a note")
-        password = body.get("password")
-        if not isinstance(password, str):
-            raise Malformed("password: who signs gives the password again")
-        wrong = Confirm(self._services, people).password(request, person.name, password)
-        if wrong:
-            raise AccessDenied(wrong.rstrip(".").lower())
-        signed = self._desk.signing.sign(caller.agent, encounter_id, revision, practitioner=person.fhir_user)
-        return answer({key: value for key, value in signed.items() if key != "note"})
+        return answer(self._json(held), 202)
 
     def retry_delivery(self, caller: Caller, request: Request, _body: Json) -> Response:
         """Answer ``POST .../deliveries/{delivery}/retry``."""
         encounter_id = self._open(caller, request, "u")
         self._desk.retry_delivery(caller.agent, encounter_id, request.path_params["delivery"])
         return answer({}, 202)
+
+    def _json(self, held: Documented, deliveries: Sequence[NoteDelivery] = ()) -> Json:
+        return encounter_json(held, self._desk.capture.limits.keep_unfinished_s, deliveries)
 
     def _changed(
         self, caller: Caller, request: Request, change: Callable[..., Json], part: str = "statement"

@@ -10,7 +10,7 @@ and build what they show from text alone, never from markup.
     GET /scribe/record/{id}        record, or hand in a file or a transcript
     GET /scribe/review/{id}        transcript and draft side by side; sign
     GET /scribe/summary/{id}       for the patient; /scribe/letter/{id}: to a colleague
-    GET /scribe/quality[.json]     what people changed of drafts
+    GET /scribe/quality[.json]     what people changed of drafts, and what was measured of them
     GET /scribe/static/{name}      scripts and style
 """
 
@@ -34,14 +34,19 @@ from osler.api.people.roles import CARING
 from osler.api.people.service import People
 from osler.api.people.sessions import SignedIn, sign_in_url
 from osler.api.scribe.entrance import CONSOLE, NO_STORE, Entrance, Json, answer, reach_of
+from osler.api.scribe.measured import HEIGHT, WIDTH, measured
 from osler.api.services import Services
 from osler.api.smart.choosing import Candidate, Choice
 from osler.domain.encounter import ConsentMethod, Documented, EncounterState
+from osler.draft.port import NAMES_OF_PATIENT, ORDERED_BY_PROBLEM
 from osler.errors import NotFound
-from osler.scribe.desk import ScribeDesk
+from osler.scribe.desk import SOON_S, ScribeDesk
+from osler.scribe.evaluations import kept
 from osler.scribe.handouts import letter_of, summary_of
 from osler.scribe.papers import Paper
 from osler.scribe.quality import MOST_NOTES, quality
+from osler.scribe.retention import UNFINISHED, delete_at
+from osler.standards.fhir import instant
 
 ROOT: Final = "/scribe/"
 _MOST_LISTED: Final = 50
@@ -78,6 +83,8 @@ class Row:
     page : str
         Where to go on: ``record`` or ``review``.
     changed : datetime
+    audio : str
+        That its audio was deleted, or soon is; empty for neither.
     """
 
     id: str
@@ -89,6 +96,7 @@ class Row:
     needs: str
     page: str
     changed: datetime
+    audio: str
 
 
 class ScribePages:
@@ -144,10 +152,13 @@ class ScribePages:
             return self._sign_in(request)
         caller = self._entrance.of_person(request, person)
         reach = reach_of(caller, "s")
-        seen = self._desk.listed(caller.agent, self._desk.newest(limit=_MOST_LISTED), reach)
+        ending = {one.id: one for one in self._desk.ending()}
+        newest = [one for one in self._desk.newest(limit=_MOST_LISTED) if one.id not in ending]
+        seen = self._desk.listed(caller.agent, [*ending.values(), *newest], reach)
         named = self._choice(request, person).named({one.subject.patient for one in seen})
         rows = [self._row(one, named) for one in seen]
-        return self._render("list", request, person=person, rows=rows, may_open=_may(caller, "c"))
+        soon = sum(one.id in ending for one in seen)
+        return self._render("list", request, person=person, rows=rows, soon=soon, may_open=_may(caller, "c"))
 
     def new(self, request: Request) -> Response:
         """Answer GET: the search for the patient, or when one is chosen what the encounter is to be."""
@@ -179,6 +190,7 @@ class ScribePages:
             templates=sorted(self._desk.templates.values(), key=lambda one: one.title),
             template=self._desk.template,
             methods=[method.value for method in ConsentMethod],
+            called=NAMES_OF_PATIENT,
         )
 
     def record(self, request: Request) -> Response:
@@ -190,16 +202,28 @@ class ScribePages:
         return self._of_encounter(request, "review", "r")
 
     def quality(self, request: Request) -> Response:
-        """Answer GET: what people changed of drafts."""
+        """Answer GET: what people changed of drafts, and what was measured of them."""
         person = self._people.sessions.person(request)
         if person is None:
             return self._sign_in(request)
-        return self._render("quality", request, person=person, most=MOST_NOTES, figures=quality(self._desk.stores))
+        stores = self._desk.stores
+        return self._render(
+            "quality",
+            request,
+            person=person,
+            most=MOST_NOTES,
+            figures=quality(stores),
+            measured=measured(kept(stores)),
+            width=WIDTH,
+            height=HEIGHT,
+        )
 
     def figures(self, caller: Caller, _request: Request, _body: Json) -> Response:
         """Answer GET: the same as JSON, for who may search notes."""
         caller.require("DocumentReference", "s")
-        return answer({"quality": [asdict(one) for one in quality(self._desk.stores)]})
+        stores = self._desk.stores
+        reports = [{**one.report, "made_by": one.made_by, "made_at": instant(one.made_at)} for one in kept(stores)]
+        return answer({"quality": [asdict(one) for one in quality(stores)], "evaluations": reports})
 
     def summary(self, request: Request) -> Response:
         """Answer GET: what the patient may read."""
@@ -245,10 +269,20 @@ class ScribePages:
             encounter=held,
             patient=named.get(held.subject.patient, Candidate("", "Patient", "")),
             kind=template.title if template else held.template,
+            problem_sections=" ".join(s.key for s in template.sections if ORDERED_BY_PROBLEM & {*s.topics})
+            if template
+            else "",
             seal=self._seal(held),
+            audio_words=self._audio_words(held),
             may_change=_may(caller, "u"),
             may_sign=person.role in CARING and _may(caller, "u"),
+            again_at=self._again_at(person),
         )
+
+    def _again_at(self, person: SignedIn) -> str:
+        """Return the name of the identity provider at which a person signs in again; empty for our own password."""
+        account = self._people.users.find(person.name)
+        return self._people.external_name if account is not None and account.subject else ""
 
     def _row(self, held: Documented, named: dict[str, Candidate]) -> Row:
         status, needs, page = _NEEDS[held.state]
@@ -272,7 +306,20 @@ class ScribePages:
             needs,
             page,
             datetime.fromtimestamp(held.updated_at, tz=UTC),
+            self._audio_words(held),
         )
+
+    def _audio_words(self, held: Documented) -> str:
+        """Say that audio which nobody finished was deleted, or soon is; nothing else."""
+        keep_s = self._desk.capture.limits.keep_unfinished_s
+        ends, now = delete_at(held, keep_s), self._desk.capture.clock()
+        if held.state not in UNFINISHED or held.consent is None:
+            return ""
+        if held.audio_deleted_at is not None:
+            return f"The recording was deleted on {_day(held.audio_deleted_at)}: nobody had finished it."
+        if ends is not None and ends - now <= SOON_S:
+            return f"The recording is deleted on {_day(ends)} unless somebody goes on with it."
+        return ""
 
     def _seal(self, held: Documented) -> str:
         """Return the key under which a browser keeps what has not arrived; it is kept nowhere there."""
@@ -311,6 +358,10 @@ def static(request: Request) -> Response:
 def routes(services: Services, desk: ScribeDesk) -> Sequence[BaseRoute]:
     """Return the routes of the pages; none where only programs have access."""
     return ScribePages(services, services.people, desk).routes() if services.people else []
+
+
+def _day(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, tz=UTC):%d %B %Y}"
 
 
 def _may(caller: Caller, right: str) -> bool:

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from osler.api.guard import Caller
 from osler.domain.encounter import Consent, ConsentMethod, Documented, Subject
+from osler.draft.port import DETAILS, NAMES_OF_PATIENT, Style
 from osler.errors import Malformed
 from osler.scribe.capture import Wanted
 from osler.scribe.desk import ScribeDesk
+from osler.scribe.retention import delete_at
 from osler.standards.fhir import instant
 from osler.storage.encounters import AudioPart
 from osler.storage.note_deliveries import NoteDelivery
@@ -17,13 +19,12 @@ from osler.storage.note_deliveries import NoteDelivery
 Json = dict[str, Any]
 
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-_DETAIL: Final = ("brief", "standard", "full")
 PATH: Final = "/scribe/encounters"
 
 
-def encounter_json(held: Documented, deliveries: Sequence[NoteDelivery] = ()) -> Json:
+def encounter_json(held: Documented, keep_unfinished_s: float, deliveries: Sequence[NoteDelivery] = ()) -> Json:
     """Return an encounter as JSON values."""
-    subject = held.subject
+    subject, ends = held.subject, delete_at(held, keep_unfinished_s)
     return {
         "id": held.id,
         "status": held.state.value,
@@ -33,6 +34,8 @@ def encounter_json(held: Documented, deliveries: Sequence[NoteDelivery] = ()) ->
         "encounter": f"Encounter/{subject.encounter}" if subject.encounter else None,
         "template": held.template,
         "detail": held.detail,
+        "by_problem": held.by_problem,
+        "patient_called": held.patient_called,
         "consent": None
         if held.consent is None
         else {
@@ -47,6 +50,7 @@ def encounter_json(held: Documented, deliveries: Sequence[NoteDelivery] = ()) ->
         "updated_at": instant(held.updated_at),
         "audio": {
             "bytes": held.audio_bytes,
+            "delete_at": instant(ends) if ends else None,
             "deleted_at": instant(held.audio_deleted_at) if held.audio_deleted_at else None,
         },
         "deliveries": [
@@ -97,13 +101,30 @@ def wanted(body: Mapping[str, Any], caller: Caller, desk: ScribeDesk, now: float
         reference(body, "practitioner", "Practitioner", default=mine or ""),
         reference(body, "encounter", "Encounter", default=""),
     )
-    template, detail = body.get("template") or desk.template, body.get("detail") or "standard"
+    template = body.get("template") or desk.template
     if not isinstance(template, str) or template not in desk.templates:
         raise Malformed(f"template: the templates are {', '.join(sorted(desk.templates))}")
-    if detail not in _DETAIL:
-        raise Malformed(f"detail: one of {', '.join(_DETAIL)}")
     given = body.get("consent")
-    return Wanted(subject, template, detail, consent(given, caller, now) if given is not None else None)
+    agreed = consent(given, caller, now) if given is not None else None
+    return Wanted(subject, template, style(body, Style()), agreed)
+
+
+def style(body: Mapping[str, Any], usual: Style) -> Style:
+    """Read how a note is to be written; what is not said is as usual.
+
+    Raises
+    ------
+    Malformed
+    """
+    detail, called = body.get("detail") or usual.detail, body.get("patient_called") or usual.patient_called
+    by_problem = body.get("by_problem", usual.by_problem)
+    if detail not in DETAILS:
+        raise Malformed(f"detail: one of {', '.join(DETAILS)}")
+    if by_problem is not None and not isinstance(by_problem, bool):
+        raise Malformed("by_problem: true, false, or null for what the kind of note says")
+    if called not in NAMES_OF_PATIENT:
+        raise Malformed(f"patient_called: one of {', '.join(NAMES_OF_PATIENT)}")
+    return Style(detail, by_problem, called)
 
 
 def consent(given: object, caller: Caller, now: float) -> Consent:

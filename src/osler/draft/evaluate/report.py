@@ -24,6 +24,8 @@ _SHARES: Final = (
     "concepts_found",
     "topic",
 )
+_WORDS_A_MINUTE: Final = 150
+"""Of a conversation, where a transcript tells no times."""
 _MEANS: Final = ("rouge1", "rouge2", "rouge_l", "omissions")
 _DISTURBED: Final[dict[str, Callable[[DeidentifiedTranscript], DeidentifiedTranscript]]] = {
     "speakers_swapped": swap_speakers,
@@ -62,6 +64,10 @@ class Report:
         Of the writer's drafts; of the notes that people wrote.
     mean_s, slowest_s : float
         Time to write a draft, seconds.
+    minute_s : float
+        The same for a minute of conversation: 150 words.
+    writer : str
+        Name and version of what wrote.
     """
 
     cases: int
@@ -70,16 +76,19 @@ class Report:
     references: Control
     mean_s: float
     slowest_s: float
+    minute_s: float = 0.0
+    writer: str = ""
     disturbed: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as what JSON can say; shares as numbers from 0 to 1 with what they were counted of."""
         return {
             "cases": self.cases,
+            "writer": self.writer,
             "figures": self.figures,
             "disturbed": self.disturbed,
             "another_patient": {"drafts": _control(self.drafts), "references": _control(self.references)},
-            "seconds": {"mean": self.mean_s, "slowest": self.slowest_s},
+            "seconds": {"mean": self.mean_s, "slowest": self.slowest_s, "per_minute": self.minute_s},
         }
 
 
@@ -130,10 +139,16 @@ def evaluate(
         ),
         mean_s=fmean(seconds) if seconds else 0.0,
         slowest_s=max(seconds, default=0.0),
+        minute_s=sum(seconds) * _WORDS_A_MINUTE / max(_spoken(cases), 1),
+        writer=f"{drafts[0].author.name} {drafts[0].author.version}" if drafts else "",
         disturbed={name: _again(cases, writer, template, change) for name, change in _DISTURBED.items()}
         if disturb
         else {},
     )
+
+
+def _spoken(cases: Sequence[Case]) -> int:
+    return sum(len(said.text.split()) for case in cases for said in case.transcript.utterances)
 
 
 def _told(case: Case, measured: Measured, classify: Callable[[str], Topic]) -> Measured:

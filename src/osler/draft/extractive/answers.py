@@ -4,6 +4,8 @@ import re
 from enum import Enum
 from typing import Final
 
+from osler.clinical.drugs import drugs_in
+from osler.clinical.lexicon import lexicon
 from osler.draft.extractive.english import english, third_person
 from osler.draft.extractive.person import Pronouns, clinicians_words, spelled_out
 
@@ -15,6 +17,7 @@ class Answer(Enum):
     NO = "no"
 
 
+ALLERGIES: Final = "Allergies"
 _LEAD: Final = r"^(?:(?:uh|um|oh|well|okay|ah|hm+|mm|,)[\s,.]*)*"
 _NO: Final = re.compile(
     _LEAD + r"(?:no\b(?!\s+(?:problem|worries))|nope|nah|none\b|never\b|not (?:really|at all|that i|right now|lately"
@@ -37,7 +40,7 @@ _BOTH: Final = re.compile(
 )
 _BUT: Final = re.compile(r"\b(?:but|except|other than|just|only|besides|apart from|until|unless|well)\b", re.IGNORECASE)
 HEDGE: Final = re.compile(
-    r"\b(?:not really|(?:i )?do(?: not|n't| n't) think so|not that i(?:'ve| have)? \w+(?: of)?|a little(?:"
+    r"\b(?:not really|(?:i )?do(?: not|n't| n't) think(?: so)?|not that i(?:'ve| have)? \w+(?: of)?|a little(?:"
     r" bit)?|sometimes|maybe|"
     r"i guess(?: so)?|kind of|kinda|sort of|occasionally|(?:every )?once in a while|not right now|not anymore"
     r"|not lately|not recently|"
@@ -107,7 +110,7 @@ LABELS: Final = tuple(
             "Tried",
         ),
         (r"\b(?:how much|what dose|what dosage|how many)\b", "Amount"),
-        (r"\ballerg", "Allergies"),
+        (r"\ballerg", ALLERGIES),
         (r"\b(?:surger|operations?)", "Surgeries"),
         (r"\b(?:do for (?:work|a living)|your job|occupation|where do you work|kind of work)", "Occupation"),
         (r"\bhow old\b", "Age"),
@@ -142,6 +145,19 @@ def untagged(text: str) -> str:
 def label_of(question: str) -> str:
     """Return what a short answer to a question is, as ``Duration``; empty when no label fits."""
     return next((label for pattern, label in LABELS if pattern.search(question)), "")
+
+
+def medicine_asked(question: str, answer: str) -> str:
+    """Return the medicine that a question is about, ``Allergies`` for one about allergies; empty for none or several.
+
+    An answer that names no medicine is about the one of the question; one that names one is about that, unless
+    allergies were asked for.
+    """
+    named = {drug.said for drug in drugs_in(answer, lexicon())}
+    if re.search(r"\ballerg", question, re.IGNORECASE):
+        return ALLERGIES if named and not re.search(r"\ballerg", answer, re.IGNORECASE) else ""
+    asked = [question[drug.start : drug.end] for drug in drugs_in(question, lexicon()) if not drug.is_class]
+    return asked[0] if len(asked) == 1 and not named else ""
 
 
 def answered(question: str, answer: Answer, pronouns: Pronouns, called: str) -> str | None:

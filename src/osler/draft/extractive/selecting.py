@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from osler.clinical.drugs import drugs_in
+from osler.clinical.lexicon import Kind, lexicon
 from osler.domain.note import Topic
 from osler.domain.transcript import SpeakerRole
 from osler.draft.extractive.features import candidate_features
@@ -32,6 +34,9 @@ _SMALL_TALK: Final = re.compile(
     r"\b(?:games?|football|baseball|basketball|soccer|weather|movies?|concerts?|halloween|super bowl|playoffs"
     r"|tv show|foliage)\b",
     re.IGNORECASE,
+)
+_INJURED: Final = re.compile(
+    r"\b(?:hurt|twist|fell|fall|pain|injur|swell|swollen|sprain|broke|land|pop|tore)\w*", re.IGNORECASE
 )
 _FUNCTION: Final = frozenset(
     """
@@ -77,10 +82,39 @@ _FORMS: Final = tuple(
             Topic.VITALS,
         ),
         (r"\b(?:we will(?: also)? (?!see|look|talk)|the patient was advised|i recommend|refill of)\b", Topic.PLAN),
+        (
+            r"\b(?:i|we) (?:would like|want|need|am going|are going) to (?:\w+ly )?(?:get|start|give|order|try|switch"
+            r"|add|stop|increase|decrease|refer|check|repeat|put|bring)\b"
+            r"|\bi will (?:give|send|order|prescribe|put|refer|start|write)\b"
+            r"|^(?:\w+: )?(?:come back|follow up|return|call (?:me|us)|keep (?:the|your|taking)|drink|hold the|avoid)\b"
+            r"|^\d[\d.,]* ?(?:mg|mcg|g|units?|puffs?|tablets?)\b",
+            Topic.PLAN,
+        ),
+        (r"^i (?:can |do |also )*(?:hear|feel|see|palpate|note|appreciate)\b(?! (?:that|you|the patient))", Topic.EXAM),
     )
 )
+_HALF: Final = 0.5
+_NAMES_IT: Final = re.compile(
+    r"^(?:i (?:do )?(?:think|believe|suspect)(?: that)? )?(?:this|it|that|the patient|he|she)"
+    r" (?:probably |most likely |likely )?(?:is|has|looks like|sounds like|seems)\b(?! (?:not|no)\b)"
+    r"|^i am (?:worried|concerned) about\b",
+    re.IGNORECASE,
+)
+"""How a clinician says what it is: "this is", "I think the patient has"."""
+
+_TAKES: Final = re.compile(
+    r"^(?:the patient|he|she|they)(?: is| are|'s)?(?: (?:still|also|currently|already|now|only))*"
+    r" (?:takes?|taking|on|uses?|using)\b"
+    r"|^[\w-]+(?: [\w-]+)?:? \d[\d.,]*(?: ?(?:mg|mcg|g|milligrams?|micrograms?|units?|puffs?|tablets?)\b"
+    r"|.*\b(?:a|per|every|each) (?:day|morning|night|evening)\b|.*\bdaily\b)",
+    re.IGNORECASE,
+)
+"""What the patient takes, said as such: "takes metformin", "metformin 500 mg"."""
+
 _EMPTY: Final = re.compile(
-    r"^[“\"]?(?:that(?: is|'s) (?:right|correct|it|fine|good|great|okay|all|true|perfect)[.”]|(?:\w+:"
+    r"^[“\"]?(?:have a (?:good|nice|great|lovely)\b|(?:good )?(?:morning|afternoon|evening)\b(?=,)"
+    r"|the patient is in (?:the right place|good hands)"
+    r"|that(?: is|'s) (?:right|correct|it|fine|good|great|okay|all|true|perfect)[.”]|(?:\w+:"
     r" )?(?:right )?(?:here|there|this one|that one|that side)[.”]*$"
     r"|let (?:me|us)\b|let's (?:look|talk|go|do|take|see|just|review|check|start|get)\b|we will (?:take a look"
     r"|go ahead and (?:see|look|do))\b"
@@ -175,16 +209,27 @@ def _by_form(candidate: Candidate) -> Topic | None:
     """Return the topic that the form of a statement shows, None where the words must be weighed."""
     if _ALLERGIC.search(candidate.full_text):
         return Topic.ALLERGIES
+    text = candidate.full_text
+    if _TAKES.search(text) and any(not drug.is_class for drug in drugs_in(text, lexicon())):
+        return Topic.MEDICATIONS
     if candidate.role is not SpeakerRole.CLINICIAN:
         return None
-    if candidate.heading and candidate.heading == candidate.under and candidate.place > 0.5:
+    if candidate.heading and candidate.heading == candidate.under and candidate.place > _HALF:
         return Topic.PLAN if candidate.text.startswith(("We will", "The patient was advised")) else Topic.ASSESSMENT
-    return next((topic for pattern, topic in _FORMS if pattern.search(candidate.full_text)), None)
+    if candidate.place > _HALF and _NAMES_IT.search(text) and _names_problem(text):
+        return Topic.DIAGNOSIS
+    return next((topic for pattern, topic in _FORMS if pattern.search(text)), None)
+
+
+def _names_problem(text: str) -> bool:
+    words = [word.lower() for word in re.findall(r"[A-Za-z0-9]+", text)]
+    return any(named.concept.kind is Kind.PROBLEM for named in lexicon().find(words))
 
 
 def _weight(judged: Chosen) -> float:
     gain = _SAFER.get(judged.topic, 0.0)
-    return judged.probability + gain - (_AT_EASE if _SMALL_TALK.search(judged.candidate.said) else 0.0)
+    said = judged.candidate.said
+    return judged.probability + gain - (_AT_EASE if _SMALL_TALK.search(said) and not _INJURED.search(said) else 0.0)
 
 
 def _same(words: frozenset[str], other: frozenset[str]) -> bool:

@@ -8,10 +8,12 @@ from typing import Final
 from osler.domain.note import Evidence
 from osler.domain.transcript import SpeakerRole
 from osler.draft.extractive.answers import (
+    ALLERGIES,
     HEDGE,
     answer_of,
     answered,
     label_of,
+    medicine_asked,
     only_asks_leave,
     says_more,
     untagged,
@@ -19,6 +21,7 @@ from osler.draft.extractive.answers import (
 from osler.draft.extractive.english import asks_for_something, cased
 from osler.draft.extractive.person import UNKNOWN, Pronouns, clinicians_words, patients_words, spelled_out
 from osler.draft.extractive.phrasing import phrased
+from osler.draft.extractive.relatives import for_relative, relatives
 from osler.draft.extractive.roles import sounds_like_patient
 from osler.draft.extractive.spoken import figures, trimmed, written
 from osler.draft.extractive.units import Unit
@@ -109,6 +112,7 @@ class _Making:
     asked: _Asked | None = None
     turn: int = 0
     under: str = ""
+    relative: str = ""
 
     def of(self, units: Sequence[Unit]) -> Iterator[Candidate]:
         for unit in units:
@@ -119,7 +123,7 @@ class _Making:
                 yield from self._by_patient(unit, said)
 
     def _by_clinician(self, unit: Unit, said: str) -> Iterator[Candidate]:
-        text = trimmed(said)
+        text = trimmed(_ADDRESSED.sub("", said))
         if not re.search(r"\w", text):
             return
         asks = unit.is_question and not only_asks_leave(unit.text)
@@ -165,7 +169,7 @@ class _Making:
         if asked is not None and (self.turn > 3 or unit.utterance - asked.unit.utterance > 2):
             asked = self.asked = None
         question = asked.text if asked else ""
-        text = trimmed(said)
+        text = self._named_for(trimmed(said), question, unit.role)
         if asked is not None and self.turn == 1:
             made = self._answer(asked, unit, unit.text, text)
             if made is not None:
@@ -176,17 +180,32 @@ class _Making:
             return
         common = Candidate("", unit.evidence, unit.role, "statement", text, question, unit.place, "", self.under)
         told = self._patients(text) if unit.role is SpeakerRole.PATIENT else _companions(text)
+        about = medicine_asked(question, text) if self.turn == 1 else ""
         if told is None:
             yield replace(common, text=f"“{cased(text)}”", kind="quote")
         elif _SENTENCE.search(text):
-            yield replace(common, text=cased(told))
+            named = (
+                told if about in ("", ALLERGIES) else _POINTS.sub(lambda match: f"{match[1]} {about}", told, count=1)
+            )
+            yield replace(common, text=cased(named), heading=about if about == ALLERGIES else "")
         elif asked is not None and len(text.split()) <= _MOST_WORDS_OF_ANSWER:
-            label = label_of(question)
+            label = cased(about).rstrip(".") or label_of(question)
             evidence = asked.unit.evidence + unit.evidence
             shown = f"{label}: {told}" if label else told
             yield replace(common, text=cased(shown), evidence=evidence, kind="label")
         else:
             yield replace(common, text=cased(told))
+
+    def _named_for(self, text: str, question: str, role: SpeakerRole) -> str:
+        """Return what a patient says of another with that person's name: "my dad", not "he"."""
+        if role is not SpeakerRole.PATIENT:
+            return text
+        named = relatives(question)
+        if relatives(text):
+            self.relative = relatives(text)
+        elif named or not re.search(r"\b(?:he|she)\b", text, re.IGNORECASE):
+            self.relative = named
+        return for_relative(text, self.relative)
 
     def _patients(self, text: str) -> str | None:
         first = text.split(maxsplit=1)[0].lower()
@@ -201,7 +220,7 @@ class _Making:
         if told is None:
             return None
         if says_more(text):
-            short = text.strip(" .,")
+            short = re.sub(r"\bthink$", "think so", text.strip(" .,"))
             told = f"{told} (“{short}”)" if len(short.split()) <= 8 else told
             if len(short.split()) > 8:
                 return None
@@ -219,6 +238,17 @@ _NEXT_PART: Final = re.compile(
     r" plan)",
     re.IGNORECASE,
 )
+_POINTS: Final = re.compile(
+    r"\b(stop(?:ped|s)?|started|takes?|took|quit|uses?|used|tried|missed|forgot|using|taking)"
+    r" (?:it|that|this|them|those)\b",
+    re.IGNORECASE,
+)
+_ADDRESSED: Final = re.compile(
+    r",\s*(?:(?:mr|mrs|ms|miss|dr)\b\.?\s*)?\[NAME-\d+\]\s*(?=[?.!]*$)|^(?:mr|mrs|ms|miss|dr)\b\.?\s*\[NAME-\d+\]\s*,\s*",
+    re.IGNORECASE,
+)
+"""A name that a sentence is addressed to."""
+
 _OWN: Final = re.compile(r"\b(?:i|me|my|mine|we|us|our|you|your)\b", re.IGNORECASE)
 _SENTENCE: Final = re.compile(
     r"\b(?:i|we|it|they|he|she|there|that|this|everything|nothing)(?:'\w+)?\s+(?:\w+ly\s+|just\s+|also\s+)?\w+"

@@ -13,7 +13,7 @@ from osler.draft.extractive.roles import righted
 from osler.draft.extractive.selecting import Chosen, chosen
 from osler.draft.extractive.statements import Candidate, candidates
 from osler.draft.extractive.units import units
-from osler.draft.port import Style
+from osler.draft.port import ORDERED_BY_PROBLEM, Style
 from osler.errors import ConfigError
 
 NAME: Final = "osler-extractive"
@@ -31,7 +31,6 @@ _PRESENTS: Final = re.compile(
     re.IGNORECASE,
 )
 _OPENING: Final = 0.35
-_PROBLEM_ORDERED: Final = frozenset({Topic.ASSESSMENT, Topic.PLAN})
 
 
 class ExtractiveWriter:
@@ -105,7 +104,7 @@ def _sections(
     lead: list[Statement] = []
     if complaint is not None and Topic.CHIEF_COMPLAINT in part.topics:
         lead = [numbered.statement(*complaint, Topic.CHIEF_COMPLAINT, verbatim=False)]
-    if not (by_problem and _PROBLEM_ORDERED & set(part.topics)):
+    if not (by_problem and ORDERED_BY_PROBLEM & set(part.topics)):
         statements = (*lead, *(_statement(one, numbered, one.candidate.full_text) for one in here if _is_said(one)))
         if statements:
             yield Section(part.key, part.title, part.code, statements)

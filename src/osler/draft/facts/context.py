@@ -135,6 +135,7 @@ _QUESTION: Final = "ASKED"
 _STRETCHED: Final = frozenset({"NEGATED", "HYPOTHETICAL"})
 _CLOSING: Final = SENTENCE_ENDS | {",", ";"}
 _HESITATIONS: Final = frozenset({"um", "uh", "er", "mm"})
+_TAKING_BACK: Final = frozenset({"wait", "sorry", "actually"})
 _PERSONS: Final = frozenset({"i", "he", "she", "they", "we", "you", "there"})
 _TAGS: Final = frozenset({"okay", "ok", "alright", "right"})
 _LASTING: Final = frozenset({int(Flag.HYPOTHETICAL), _ASKED})
@@ -181,7 +182,11 @@ def _answers(texts: Sequence[str], at: int, end: int) -> bool:
     if place < end and texts[place] == ",":
         return place + 1 == end or texts[place + 1] not in _HESITATIONS
     return (
-        place >= end or texts[place] in listed("clause_starts") or texts[place] in SENTENCE_ENDS or texts[place] == "no"
+        place >= end
+        or texts[place] in _TAKING_BACK
+        or texts[place] in listed("clause_starts")
+        or texts[place] in SENTENCE_ENDS
+        or texts[place] == "no"
     )
 
 

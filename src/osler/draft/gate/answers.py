@@ -16,6 +16,7 @@ from osler.draft.gate.repairs import GATE
 _ASKED: Final = int(Flag.ASKED)
 _NEGATED: Final = int(Flag.NEGATED)
 _STOPPED: Final = int(Flag.STOPPED)
+_HISTORICAL: Final = int(Flag.HISTORICAL)
 _ANSWERED: Final = int(Flag.ANSWERED)
 _ALLERGY: Final = int(Flag.ALLERGY)
 _FRAGMENT: Final = 7
@@ -25,6 +26,8 @@ _QUESTION: Final = 30
 _BACK: Final = 4
 _TAKEN_BACK: Final = frozenset({"wait", "actually", "sorry"})
 _FAMILY: Final = "family"
+HABITS: Final = ("smoking", "alcohol use")
+"""What is a habit of the past when somebody "used to"."""
 
 
 @dataclass(slots=True)
@@ -94,6 +97,8 @@ def _carry_subject(one: Reading, reply: Reading) -> None:
         _make_allergies(reply)
     if _FAMILY in question:
         _make_family(one, reply)
+    elif reply.said.role is SpeakerRole.PATIENT:
+        _make_relatives(one, reply)
 
 
 def _make_allergies(reply: Reading) -> None:
@@ -118,6 +123,24 @@ def _make_family(one: Reading, reply: Reading) -> None:
     for place, flag in enumerate(one.flags):
         if flag & _ASKED and not one.kin[place]:
             one.kin[place] = person
+
+
+def _make_relatives(one: Reading, reply: Reading) -> None:
+    """Give what a patient says of "he" or "she" to the relative that the question was about."""
+    start = len(one.kin) - len(_last_question(one))
+    person = next((kin for kin in reversed(one.kin[start:]) if kin), "")
+    if not person:
+        return
+    theirs = False
+    for place, word in enumerate(reply.facts.words[:_REACH]):
+        if word.text in SENTENCE_ENDS or reply.kin[place]:
+            theirs = False
+        elif word.text in ("he", "she"):
+            theirs = True
+        elif word.text in ("i", "my"):
+            theirs = False
+        if theirs:
+            reply.kin[place] = person
 
 
 def _takes(texts: Sequence[str]) -> bool:
@@ -155,7 +178,8 @@ def _named_again(one: Reading, asked: Sequence[int], reply: Reading, *, any_word
         flags = [reply.flags[other.start] for other in theirs if agree(mention.concept.name, other.concept.name)]
         if flags and not any(flag & _ASKED for flag in flags):
             places = range(mention.start, mention.end)
-            _settle(one, places, _NEGATED if all(flag & _NEGATED for flag in flags) else 0)
+            past = mention.concept.name in HABITS and all(flag & (_HISTORICAL | _STOPPED) for flag in flags)
+            _settle(one, places, _NEGATED if all(flag & _NEGATED for flag in flags) else _STOPPED * past)
             settled.update(places)
     stems: dict[str, list[int]] = {}
     for place, stem in reply.facts.content if any_word else ():

@@ -1,6 +1,6 @@
 """The gate: a draft, or a foreign note, held to what was said."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Final
 
@@ -9,6 +9,7 @@ from osler.domain.note import (
     Checked,
     Draft,
     DraftAuthor,
+    Omission,
     Section,
     Severity,
     Statement,
@@ -104,9 +105,14 @@ class Gate:
             statements.append(Statement(key, one.text, self._index.evidence(facts[key]), one.topic))
         return self._check(Draft("text", (Section("text", "Note", "", tuple(statements)),), _FOREIGN), facts)
 
+    def omissions(self, texts: Iterable[str]) -> tuple[Omission, ...]:
+        """Return what was said, weighs, and stands in none of the texts."""
+        return omissions([extract(text) for text in texts], self._conversation)
+
     def _check(self, draft: Draft, facts: Mapping[str, Facts]) -> Checked:
         verdicts = {one.id: self._verdict(one, facts[one.id]) for one in draft.statements()}
         noted = [facts[one] for one, verdict in verdicts.items() if verdict.support is not Support.CONTRADICTED]
+        noted += [extract(section.problem) for section in draft.sections if section.problem]
         lost = sum("quote-not-found" in verdict.reasons for verdict in verdicts.values())
         passed = sum(verdict.passed for verdict in verdicts.values()) / (len(verdicts) or 1)
         said = (heard.facts for heard in self._conversation.heard)

@@ -7,6 +7,7 @@ from osler.clinical.lexicon import Concept, Kind
 from osler.draft.facts.context import Flag
 from osler.draft.facts.extract import Mention
 from osler.draft.facts.words import stem
+from osler.draft.gate.answers import HABITS
 from osler.draft.gate.evidence import Behind, is_clinical
 from osler.draft.gate.kinship import agree
 from osler.draft.gate.rules import Claim, Failure
@@ -16,7 +17,6 @@ _EITHER: Final = int(Flag.ASKED | Flag.STOPPED)
 _RULES: Final = ("negation", "experiencer", "certainty")
 _MOSTLY: Final = 0.8
 _ACTS: Final = (Kind.TEST, Kind.TREATMENT)
-_HABITS: Final = ("smoking", "alcohol use")
 Said = Sequence[tuple[int, str]]
 
 
@@ -73,8 +73,10 @@ def _differs(rule: str, mine: tuple[int, str], theirs: tuple[int, str], concept:
     flags, kin = mine
     kind = concept.kind
     other, whose = theirs
+    if concept.name in HABITS:  # a habit of the past is one that was given up
+        flags, other = (one | Flag.STOPPED if one & Flag.HISTORICAL else one for one in (flags, other))
     if rule == "negation":
-        ignored = 0 if kind is Kind.DRUG or concept.name in _HABITS else Flag.STOPPED
+        ignored = 0 if kind is Kind.DRUG or concept.name in HABITS else Flag.STOPPED
         return not other & _UNSAID and is_negated(flags & ~ignored) != is_negated(other & ~ignored)
     if rule == "experiencer":
         return kin != whose and not (kin and whose and "family" in (kin, whose))

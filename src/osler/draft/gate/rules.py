@@ -16,6 +16,8 @@ from osler.draft.gate.kinship import is_class_of, same_region
 
 _GIVEN: Final = int(Flag.STARTED | Flag.CONTINUED | Flag.RAISED | Flag.LOWERED)
 _ALLERGY_STEMS: Final = frozenset(stem(word) for word in ("allergic", "allergy", "reaction", "hives", "anaphylaxis"))
+_OXYGEN: Final = frozenset({"o2", "spo2", "sao2"})
+_OXYGEN_SAID: Final = _OXYGEN | {"oxygen", "saturation", "sat", "sats"}
 _LISTING: Final = (":", "to", ",", "and", "or", "include")
 
 
@@ -114,6 +116,8 @@ def _pair_said(quantity: Quantity, evidence: Behind) -> bool:
 def _coded(text: str, evidence: Behind) -> bool:
     """Whether a name such as L4 or A1c was said, in one piece or in several."""
     if text in evidence.texts or any(text == name for name in _names(evidence)):
+        return True
+    if text in _OXYGEN and not _OXYGEN_SAID.isdisjoint(evidence.texts):
         return True
     digits = "".join(mark for mark in text if mark.isdigit())
     return len(digits) < 6 and any(one.value == int(digits) for one, _ in evidence.quantities)

@@ -10,7 +10,7 @@ from osler.domain.note import Topic
 
 _BULLET: Final = re.compile(r"^\s*(?:[•*\-–·]+|\(?\d{1,2}[.)])\s+")
 _LABEL: Final = re.compile(r"^([A-Za-z][A-Za-z/&' ]{1,40}?)\s*:\s*")
-_END: Final = re.compile(r"(?<=[.?!])\s+(?=[\[\"A-Z0-9])")
+_END: Final = re.compile(r"(?<=[.?!])(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bSt\.)\s+(?=[\[\"A-Z0-9])")
 _ABBREVIATION: Final = 5
 _LONGEST: Final = 1500
 _TOPICS: Final = (

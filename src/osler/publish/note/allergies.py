@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from osler.clinical.drugs import drugs_in
 from osler.clinical.lexicon import Lexicon
 from osler.domain.note import Topic
-from osler.publish.note.drugs import drugs_in
 from osler.publish.note.identified import IdentifiedNote
 from osler.publish.note.items import AllergyItem, of_topics
 

@@ -10,12 +10,12 @@ from typing import Final
 
 from osler.publish.note.document import superseded
 from osler.publish.note.ehr import Outgoing
-from osler.publish.note.entries import withdrawn
+from osler.publish.note.entries import REQUESTS, withdrawn
 from osler.standards.fhir import Resource
 
 Change = Callable[[Resource], Resource]
 
-_ITEMS: Final = frozenset({"Condition", "MedicationStatement", "AllergyIntolerance", "Observation"})
+_ITEMS: Final = frozenset({"Condition", "MedicationStatement", "AllergyIntolerance", "Observation"}) | REQUESTS
 
 
 def taken_back(before: Sequence[Resource], after: Sequence[Resource]) -> Iterator[tuple[Resource, Change]]:

@@ -22,7 +22,8 @@ from osler.publish.model_card import AI_TRANSPARENCY
 from osler.publish.note.characters import printable
 from osler.publish.note.entries import NPI, entry, headed, identifier, loinc, reference
 from osler.publish.note.identified import IdentifiedNote, IdentifiedSection
-from osler.publish.note.items import Item
+from osler.publish.note.items import Item, OrderItem, statements_of
+from osler.publish.note.orders import request
 from osler.publish.note.provenance import provenance
 from osler.publish.note.wording import made_by, narrative, paragraph, parts, plain_text
 from osler.standards.fhir import Resource, instant
@@ -55,8 +56,9 @@ def resources(note: IdentifiedNote, items: Sequence[Item], *, base_url: str) -> 
     indexed = _document_reference(note, devices[0])
     by_id = {statement.id: statement for statement in note.statements()}
     provenances = [
-        provenance(note, [made], [by_id[item.statement]], device=devices[0], transcript=transcript)
+        provenance(note, [made], from_statements, device=devices[0], transcript=transcript)
         for item, made in entries
+        for from_statements in [[by_id[one] for one in statements_of(item) if one in by_id]]
     ]
     whole = provenance(note, [composition, indexed], list(note.statements()), device=devices[0], transcript=transcript)
     return [*devices, transcript, *(made for _, made in entries), composition, indexed, *provenances, whole]
@@ -164,7 +166,7 @@ def _entries(note: IdentifiedNote, items: Iterable[Item]) -> list[tuple[Item, Re
     made: dict[str, tuple[Item, Resource]] = {}
     for item in items:
         if item.statement in known:
-            resource = entry(note, item)
+            resource = request(note, item.order) if isinstance(item, OrderItem) else entry(note, item)
             made.setdefault(resource["id"], (item, resource))
     return list(made.values())
 

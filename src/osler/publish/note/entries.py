@@ -16,9 +16,12 @@ from osler.publish.fhir import AI_ASSERTED
 from osler.publish.ids import logical_id
 from osler.publish.note.characters import printable
 from osler.publish.note.identified import IdentifiedNote
-from osler.publish.note.items import AllergyItem, Item, Measure, MedicationItem, ProblemItem, VitalItem
+from osler.publish.note.items import AllergyItem, Measure, MedicationItem, ProblemItem, VitalItem
 from osler.publish.note.wording import name_of
 from osler.standards.fhir import FhirDecimal, Resource, instant
+
+REQUESTS: Final = frozenset({"MedicationRequest", "ServiceRequest"})
+"""Resource types of staged orders."""
 
 UUIDS: Final = "urn:ietf:rfc:3986"
 """System of identifiers that are URIs."""
@@ -31,8 +34,8 @@ _SYSTEMS: Final = {"LN": "http://loinc.org", "ICD10CM": "http://hl7.org/fhir/sid
 _UCUM: Final = "http://unitsofmeasure.org"
 
 
-def entry(note: IdentifiedNote, item: Item) -> Resource:
-    """Build the resource of an item."""
+def entry(note: IdentifiedNote, item: ProblemItem | MedicationItem | AllergyItem | VitalItem) -> Resource:
+    """Build the resource of an item that is no order."""
     if isinstance(item, ProblemItem):
         return _condition(note, item)
     if isinstance(item, MedicationItem):
@@ -43,7 +46,12 @@ def entry(note: IdentifiedNote, item: Item) -> Resource:
 
 
 def withdrawn(resource: Resource) -> Resource:
-    """Return an item that an amendment no longer says, as entered in error: it is marked, not deleted."""
+    """Return an item that an amendment no longer says, as entered in error: it is marked, not deleted.
+
+    An order that somebody has placed since is theirs, and stays.
+    """
+    if resource["resourceType"] in REQUESTS and resource.get("status") != "draft":
+        return resource
     kept = {name: value for name, value in resource.items() if name != "clinicalStatus"}
     if "verificationStatus" in resource:
         system = (
@@ -81,9 +89,9 @@ def concept(system: str, code: str, display: str) -> Resource:
     return {"coding": [{"system": f"{_HL7}/{system}", "code": code, "display": display}]}
 
 
-def loinc(code: str, display: str) -> Resource:
-    """Return a concept of LOINC."""
-    return {"coding": [{"system": _SYSTEMS["LN"], "code": code, "display": printable(display)}]}
+def loinc(code: str, title: str) -> Resource:
+    """Return a concept of LOINC under a title of ours, which is not LOINC's name of it."""
+    return {"coding": [{"system": _SYSTEMS["LN"], "code": code}], "text": printable(title)}
 
 
 def _condition(note: IdentifiedNote, item: ProblemItem) -> Resource:
@@ -115,18 +123,24 @@ def _medication(note: IdentifiedNote, item: MedicationItem) -> Resource:
         "context": reference(note.encounter),
         "dateAsserted": instant(note.written_at),
     }
-    dosage: Resource = {"text": printable(item.instructions)} if item.instructions else {}
+    said_how = dosage(item)
+    return made | ({"dosage": [said_how]} if said_how else {})
+
+
+def dosage(item: MedicationItem) -> Resource:
+    """Return how a medication is taken; empty where the note does not say it."""
+    made: Resource = {"text": printable(item.instructions)} if item.instructions else {}
     if item.timing:
         repeat = {"frequency": item.timing.frequency, "period": item.timing.period, "periodUnit": item.timing.unit}
-        dosage["timing"] = {"repeat": repeat}
+        made["timing"] = {"repeat": repeat}
     if item.as_needed:
-        dosage["asNeededBoolean"] = True
+        made["asNeededBoolean"] = True
     if item.dose:
         quantity: Resource = {"value": FhirDecimal(item.dose.value), "unit": item.dose.unit}
         if item.dose.code:
             quantity |= {"system": _UCUM, "code": item.dose.code}
-        dosage["doseAndRate"] = [{"doseQuantity": quantity}]
-    return made | ({"dosage": [dosage]} if dosage else {})
+        made["doseAndRate"] = [{"doseQuantity": quantity}]
+    return made
 
 
 def _allergy(note: IdentifiedNote, item: AllergyItem) -> Resource:

@@ -1,4 +1,4 @@
-"""Structured items that go into the chart beside the note: problems, medications, allergies, vital signs.
+"""Structured items that go into the chart beside the note: problems, medications, allergies, vital signs, orders.
 
 Each names the statement that it comes from. They are found by :mod:`~osler.publish.note.vital_signs`,
 :mod:`~osler.publish.note.medications`, :mod:`~osler.publish.note.allergies`, or given by hand.
@@ -11,10 +11,13 @@ from typing import Final
 
 from osler.domain.codes import Code
 from osler.domain.note import CodeSuggestion, Topic
+from osler.domain.orders import Order
 from osler.publish.note.identified import IdentifiedNote
 
+_ASSESSED: Final = (Topic.DIAGNOSIS, Topic.ASSESSMENT)
 _UNSURE: Final = re.compile(
-    r"\b(?:possibl[ey]|probabl[ey]|likely|suspect(?:ed|s)?|suspicio(?:n|us)|presum(?:ed|ptive|ably)|rule[- ]out|r/o|"
+    r"\b(?:i think|looks like|seems|appears|"
+    r"possibl[ey]|probabl[ey]|likely|suspect(?:ed|s)?|suspicio(?:n|us)|presum(?:ed|ptive|ably)|rule[- ]out|r/o|"
     r"concern(?:ing)?|questionable|may|might|could|versus|vs|differential|versus|cannot exclude|if)\b|\?",
     re.IGNORECASE,
 )
@@ -127,17 +130,39 @@ class VitalItem:
     measures: tuple[Measure, ...]
 
 
-Item = ProblemItem | MedicationItem | AllergyItem | VitalItem
+@dataclass(frozen=True, slots=True, repr=False)
+class OrderItem:
+    """An order that a person kept: it goes out as a proposal, and nobody has placed it."""
+
+    order: Order
+
+    @property
+    def statement(self) -> str:
+        """Id of the statement that says most of it."""
+        return self.order.statements[0]
 
 
-def problems(note: IdentifiedNote, accepted: Iterable[CodeSuggestion] = ()) -> tuple[ProblemItem, ...]:
-    """Return the problems of a note: the headings of its plan, and the codes that a person accepted.
+Item = ProblemItem | MedicationItem | AllergyItem | VitalItem | OrderItem
+
+
+def statements_of(item: Item) -> tuple[str, ...]:
+    """Return the ids of the statements that an item comes from."""
+    return item.order.statements if isinstance(item, OrderItem) else (item.statement,)
+
+
+def problems(
+    note: IdentifiedNote, accepted: Iterable[CodeSuggestion] = (), left: Iterable[CodeSuggestion] = ()
+) -> tuple[ProblemItem, ...]:
+    """Return the problems of a note: the headings of its plan, the codes that a person accepted, and what it assesses.
 
     Parameters
     ----------
     note : IdentifiedNote
     accepted : iterable of CodeSuggestion
         Of ICD-10-CM; one whose statement is not in the note is left out.
+    left : iterable of CodeSuggestion
+        Those that nobody accepted: where the assessment has the statement as it was drafted its problem is named, and
+        has no code.
     """
     texts = {statement.id: statement.text for statement in note.statements()}
     headings = {
@@ -154,6 +179,10 @@ def problems(note: IdentifiedNote, accepted: Iterable[CodeSuggestion] = ()) -> t
                 codes[name].append(code)
     for statement, heading in headings.items():
         first.setdefault(heading, statement)
+    assessed = {one.id for one in note.statements() if one.topic in _ASSESSED and not one.edited}
+    for one in left:
+        if one.statement in assessed and one.statement not in first.values():
+            first.setdefault(one.display, one.statement)
     return tuple(
         ProblemItem(statement, name, not _is_supposed(name, texts[statement], headings), tuple(codes.get(name, ())))
         for name, statement in first.items()

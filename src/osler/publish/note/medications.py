@@ -1,15 +1,15 @@
 """Medications in the sentences of a note, by pattern: what was stopped, is only planned or is another's gives no item.
 
-Orders are not among them: a plan to start something stays words until a person places the order.
+Orders are not among them: a plan to start something is :mod:`~osler.publish.note.orders`.
 """
 
 import re
 from itertools import pairwise
 from typing import Final
 
+from osler.clinical.drugs import drugs_in
 from osler.clinical.lexicon import Lexicon
 from osler.domain.note import Topic
-from osler.publish.note.drugs import drugs_in
 from osler.publish.note.identified import IdentifiedNote
 from osler.publish.note.items import Dose, MedicationItem, Timing, of_topics
 
@@ -88,12 +88,13 @@ def _in_clause(statement: str, clause: str, lexicon: Lexicon) -> list[tuple[str,
     drugs = [drug for drug in drugs_in(clause, lexicon) if not drug.is_class]
     ends = [*(drug.start for drug in drugs), len(clause)]
     return [
-        (drug.name, _item(statement, drug.said, clause[drug.end : stop]))
+        (drug.name, taken(statement, drug.said, clause[drug.end : stop]))
         for drug, (_, stop) in zip(drugs, pairwise(ends), strict=True)
     ]
 
 
-def _item(statement: str, name: str, said: str) -> MedicationItem:
+def taken(statement: str, name: str, said: str) -> MedicationItem:
+    """Return a medication with what is said of how it is taken, as far as that is clear."""
     doses = list(_DOSE.finditer(said))
     often = list(_OFTEN.finditer(said))
     needed = _AS_NEEDED.search(said)

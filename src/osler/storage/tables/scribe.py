@@ -28,6 +28,8 @@ scribe_encounter = Table(
     Column("lease_until", Double),
     Column("audio_until", Double),  # deleted then
     Column("audio_deleted_at", Double),
+    Column("by_problem", Boolean),  # none: as the template says
+    Column("patient_called", Text),
     Index("ix_scribe_encounter_state", "state", "available_at"),
     Index("ix_scribe_encounter_patient", "patient"),
     Index("ix_scribe_encounter_audio_until", "audio_until"),
@@ -75,4 +77,14 @@ scribe_delivery = Table(
     Column("finished_at", Double),
     UniqueConstraint("encounter_id", "version", "destination"),
     Index("ix_scribe_delivery_due", "state", "available_at"),
+)
+
+# What was measured of drafts and of hearing, on corpora of invented or public encounters.
+scribe_evaluation = Table(
+    "scribe_evaluation",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("body", Text, nullable=False),  # the report, JSON; it has no word of an encounter
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Double, nullable=False),
 )

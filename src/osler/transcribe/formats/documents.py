@@ -1,4 +1,4 @@
-"""JSON: our own, and what Whisper and its relatives write (``segments``)."""
+"""JSON: our own, and what Whisper and its relatives write (``segments``), and others under other names."""
 
 import json
 import math
@@ -9,9 +9,12 @@ from typing import Any, Final
 from osler.domain.transcript import Correction, SpeakerRole, SpeechModel, Transcript, Utterance, Word
 from osler.errors import Malformed
 from osler.transcribe.formats.build import transcript_of
-from osler.transcribe.formats.labels import Turn, role_of
+from osler.transcribe.formats.labels import Turn, labelled, role_of
 
 _LANGUAGES: Final = {"english": "en", "spanish": "es", "french": "fr", "german": "de", "portuguese": "pt"}
+_LISTS: Final = ("utterances", "segments", "turns", "dialogue", "conversation", "messages", "transcript", "text")
+_TEXTS: Final = ("text", "content", "utterance", "transcript")
+_SPEAKERS: Final = ("speaker", "speaker_label", "name")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _LONGEST_S: Final = 1e6
 
@@ -95,42 +98,60 @@ def parse(text: str) -> Any:
         raise Malformed("the JSON of the transcript cannot be read: export it again") from None
 
 
-def from_others(value: Any) -> Transcript:
-    """Read a transcript of others: ``utterances``, or ``segments``, each with its text, speaker and times where known.
+def read_json(text: str) -> Transcript:
+    """Read a transcript of others, one document or one a line.
 
     Raises
     ------
     Malformed
-        If it has neither, or one of them is not as it should be.
+        As :func:`from_others`, or if it is no JSON.
     """
-    listed = value if isinstance(value, Sequence) else None
-    if isinstance(value, Mapping):
-        listed = value.get("utterances", value.get("segments"))
-    else:
-        value = {}
-    if not isinstance(listed, Sequence) or isinstance(listed, str):
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and all(line.startswith("{") and line.rstrip().endswith("}") for line in lines):
+        return from_others([parse(line) for line in lines])
+    return from_others(parse(text))
+
+
+def from_others(value: Any) -> Transcript:
+    """Read a transcript of others: ``utterances``, ``segments`` or the like, each with its text, speaker and times.
+
+    Raises
+    ------
+    Malformed
+        If it has none of them, or one of them is not as it should be.
+    """
+    while isinstance(value, Mapping) and isinstance(held := _first(value, _LISTS), Mapping):
+        value = held
+    listed, about = (_first(value, _LISTS), value) if isinstance(value, Mapping) else (value, {})
+    if isinstance(listed, str):
+        return transcript_of(labelled(listed), language=_language(about.get("language")))
+    if not isinstance(listed, Sequence):
         raise Malformed('the JSON has neither "utterances" nor "segments": send one of them, or plain text')
     try:
         rows = [(_turn(one), _words(one.get("words"))) for one in listed]
-        duration = _time(value.get("duration"))
+        duration = _time(about.get("duration"))
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Malformed('an utterance of the JSON is not {"text", "speaker"?, "role"?, "start"?, "end"?}') from None
     rows = [row for row in rows if row[0].text.strip()]
     return transcript_of(
         [turn for turn, _ in rows],
-        language=_language(value.get("language")),
+        language=_language(about.get("language")),
         duration_s=duration,
         words=[words for _, words in rows],
     )
 
 
+def _first(value: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((held for name in names if (held := value.get(name)) is not None), None)
+
+
 def _turn(one: Mapping[str, Any]) -> Turn:
-    text = one["text"]
-    if not isinstance(text, str):
+    text, role = _first(one, _TEXTS), one.get("role")
+    if not isinstance(text, str) or not isinstance(role, str | None):
         raise TypeError
-    label = str(one.get("speaker") or "").strip().lower()
-    role = SpeakerRole(one["role"]) if one.get("role") else role_of(label)
-    return Turn(label or (role.value if role else ""), role, text, _time(one.get("start")), _time(one.get("end")))
+    label = str(_first(one, _SPEAKERS) or role or "").strip().lower()
+    told = SpeakerRole(role) if role in tuple(SpeakerRole) else role_of(role or "") or role_of(label)
+    return Turn(label, told, text, _time(one.get("start")), _time(one.get("end")))
 
 
 def _words(listed: Any) -> tuple[Word, ...]:

@@ -8,11 +8,12 @@ W3C WebVTT: The Web Video Text Tracks Format, sections 3.3 (file structure), 4.2
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from osler.domain.transcript import Transcript
 from osler.errors import Malformed
-from osler.transcribe.formats.labels import Turn, role_of, split_label
+from osler.transcribe.formats.labels import Labels, Turn, role_of
 
 _STAMP: Final = r"(?:(\d{1,4}):)?([0-5]\d):([0-5]\d)[.,](\d{3})"
 _TIMING: Final = re.compile(rf"^\s*{_STAMP}\s+-->\s+{_STAMP}(?:\s.*)?$")
@@ -41,29 +42,30 @@ def cues(text: str) -> Iterator[Turn]:
     Malformed
         If there is no cue.
     """
-    found = False
+    turns = list(_cues(text))
+    if not turns:
+        raise Malformed("there is no cue with its times in the transcript: send WebVTT, SubRip, JSON or plain text")
+    labels = Labels(turn.text for turn in turns if not turn.label)
+    for turn in turns:
+        label, said = (turn.label, turn.text) if turn.label else labels.split(turn.text)
+        yield replace(turn, label=label, role=role_of(label), text=said)
+
+
+def _cues(text: str) -> Iterator[Turn]:
     for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
         lines = block.strip("\n").split("\n")
-        at = next((at for at, line in enumerate(lines[:2]) if _TIMING.match(line)), None)
-        if at is None:
-            continue
-        match = _TIMING.match(lines[at])
-        found = True
-        if match:
-            start, end = _seconds(*match.groups()[:4]), _seconds(*match.groups()[4:])
-            yield from _turns("\n".join(lines[at + 1 :]), start, max(start, end))
-    if not found:
-        raise Malformed("there is no cue with its times in the transcript: send WebVTT, SubRip, JSON or plain text")
+        for at, line in enumerate(lines[:2]):
+            if match := _TIMING.match(line):
+                start, end = _seconds(*match.groups()[:4]), _seconds(*match.groups()[4:])
+                yield from _voices("\n".join(lines[at + 1 :]), start, max(start, end))
+                break
 
 
-def _turns(payload: str, start_s: float, end_s: float) -> Iterator[Turn]:
+def _voices(payload: str, start_s: float, end_s: float) -> Iterator[Turn]:
     parts = _VOICE.split(payload)
-    if (plain := _plain(parts[0])) != "":
-        label, said = split_label(plain)
-        yield Turn(label, role_of(label), said, start_s, end_s)
+    yield Turn("", None, _plain(parts[0]), start_s, end_s)
     for name, said in zip(parts[1::2], parts[2::2], strict=True):
-        label = html.unescape(name).strip().lower()
-        yield Turn(label, role_of(label), _plain(said), start_s, end_s)
+        yield Turn(html.unescape(name).strip().lower(), None, _plain(said), start_s, end_s)
 
 
 def _plain(text: str) -> str:

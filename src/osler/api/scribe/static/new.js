@@ -12,6 +12,8 @@ form?.addEventListener("submit", async (event) => {
     patient: `Patient/${form.dataset.patient}`,
     template: fields.get("template"),
     detail: fields.get("detail"),
+    by_problem: { true: true, false: false }[fields.get("by_problem")] ?? null,
+    patient_called: fields.get("patient_called"),
   };
   const method = fields.get("consent");
   // The browser knows what the hour means here.

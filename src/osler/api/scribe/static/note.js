@@ -1,7 +1,7 @@
 // The note: sections of statements, each with what stands behind it and what may be done with it.
 
-import { clock, el, visible } from "./dom.js";
-import { kind, refusal, role, sentence, signable, verdict } from "./words.js";
+import { clock, el, many, visible } from "./dom.js";
+import { kind, orderKind, orderState, refusal, role, sentence, signable, verdict } from "./words.js";
 
 const HOME = {
   medication: [/medic/, /subj|hist/],
@@ -24,22 +24,26 @@ export function sections(note, shown, acts) {
   return note.sections.map((section) => {
     const tools = !first.has(section.key) && shown.changes;
     first.add(section.key);
+    const grouped = note.sections.some(({ key, problem }) => key === section.key && problem);
     const title = section.problem ? `${section.title}: ${visible(section.problem)}` : section.title;
     const id = `section-${note.sections.indexOf(section)}`;
     return el(
       "section",
       { class: "note-section", "aria-labelledby": id, data: { key: section.key } },
-      el("div", { class: "section-head" }, el("h3", { id, dir: "auto" }, title), tools ? sectionTools(section, title, acts) : null),
+      el("div", { class: "section-head" }, el("h3", { id, dir: "auto" }, title), tools ? sectionTools(section, title, grouped, shown, acts) : null),
       el("ol", { class: "statements" }, ...section.statements.map((one) => statement(one, shown, acts))),
       section.statements.length ? null : el("p", { class: "hint" }, "Nothing."),
     );
   });
 }
 
-function sectionTools(section, title, acts) {
-  const again = ["brief", "standard", "full"].map((detail) =>
-    el("button", { type: "button", class: "chip", onclick: () => acts.regenerate(section, detail) }, detail),
-  );
+function sectionTools(section, title, grouped, shown, acts) {
+  const chip = (words, style) =>
+    el("button", { type: "button", class: "chip", onclick: () => acts.regenerate(section, style) }, words);
+  const again = ["brief", "standard", "full"].map((detail) => chip(detail, { detail }));
+  if (shown.problems.includes(section.key)) {
+    again.push(grouped ? chip("not by problem", { by_problem: false }) : chip("by problem", { by_problem: true }));
+  }
   return el(
     "div",
     { class: "section-tools" },
@@ -98,15 +102,6 @@ export function evidence(places, owner, shown, acts) {
   return el("div", { class: "evidence" }, ...chips);
 }
 
-/** Return what was said, is not in the note, and nobody has added since. */
-export function omitted(note) {
-  const own = note.sections.flatMap(({ statements }) => statements).filter((one) => signable(one) && one.state !== "drafted");
-  const covers = (one, { text, evidence }) =>
-    one.text.toLowerCase().includes(text.toLowerCase()) &&
-    one.evidence.some((place) => evidence.some(({ utterance }) => utterance === place.utterance));
-  return note.omissions.filter((left) => !own.some((one) => covers(one, left)));
-}
-
 /** Say what a reader should know of the whole. */
 export function remarks({ refusal: refused, warnings, author }) {
   const how = author.kind === "extractive" ? "" : "a language model, ";
@@ -119,12 +114,14 @@ export function remarks({ refusal: refused, warnings, author }) {
 
 /** Make what leads to the first statement that is struck through, and to what is not in the note. */
 export function jumps(note, left, acts) {
+  const open = (note.orders ?? []).filter(({ state }) => state === "staged");
   const refused = note.sections.flatMap(({ statements }) => statements).filter((one) => one.state === "drafted" && !one.passed);
   const jump = (tone, words, id) =>
     el("button", { type: "button", class: `chip jump ${tone}`, onclick: () => acts.goTo(id) }, words);
   return [
     refused.length ? jump("wrong", `✕ ${refused.length} struck through`, `statement-${refused[0].id}`) : "",
     left ? jump("left", `⚠ ${left} said, not noted`, "omission-0") : "",
+    open.length ? jump("", `${many(open.length, "order")} to keep or drop`, `order-${open[0].id}`) : "",
   ];
 }
 
@@ -154,6 +151,47 @@ export function omissions(found, shown, acts) {
       ),
     ),
   );
+}
+
+/** Make the items of staged orders. */
+export function orders(found, shown, acts) {
+  return found.map((one) => {
+    const button = (words, state) =>
+      el("button", { type: "button", class: "chip", tabindex: -1, onclick: () => acts.order(one.id, state), "aria-label": `${words}: ${visible(one.name)}` }, words);
+    const how = [one.dose, one.route, one.frequency, one.as_needed ? "as needed" : "", one.duration, one.when].filter(Boolean).join(", ");
+    const name = [el("b", { class: "kind" }, orderKind(one)), " ", visible(one.name), how ? ` – ${visible(how)}` : ""];
+    const toStatement = () => acts.goTo(`statement-${one.statements[0]}`);
+    return el(
+      "li",
+      {
+        class: `stop order ${one.state}`,
+        id: `order-${one.id}`,
+        tabindex: -1,
+        data: { order: one.id },
+        "aria-describedby": `state-${one.id}`,
+        onmouseenter: () => acts.look(one.evidence, { scroll: false }),
+        onmouseleave: () => acts.look(null),
+        onfocusin: (event) => acts.arrive(event.currentTarget, one.evidence),
+      },
+      el("p", { class: "text", dir: "auto" }, one.state === "dropped" ? el("del", {}, ...name) : name),
+      one.condition ? el("p", { class: "why", dir: "auto" }, `Only: “${visible(one.condition)}”`) : null,
+      el("p", { class: `why ${one.state}`, id: `state-${one.id}` }, orderState(one)),
+      el(
+        "div",
+        { class: "under" },
+        evidence(one.evidence, `order-${one.id}`, shown, acts),
+        el("button", { type: "button", class: "chip", tabindex: -1, onclick: toStatement, "aria-label": `Show the statement of ${visible(one.name)}` }, "Where from"),
+        shown.changes
+          ? el(
+              "div",
+              { class: "decide" },
+              one.state === "kept" ? button("Leave open", "staged") : button("Keep", "kept"),
+              one.state === "dropped" ? button("Bring back", "staged") : button("Drop", "dropped"),
+            )
+          : null,
+      ),
+    );
+  });
 }
 
 /** Make the items of suggested codes. */

@@ -7,25 +7,27 @@ import * as draw from "./note.js";
 import { onKeys, step } from "./keys.js";
 import { Player } from "./player.js";
 import { searchIn } from "./search.js";
-import { deliveries, differs, label, sign } from "./signing.js";
+import { cameBack, deliveries, differs, label, sign, signProven } from "./signing.js";
 import { TranscriptView, speakers } from "./transcript.js";
 import { sentence } from "./words.js";
 
 const POLL_MS = 1500;
 const POLLS = 400;
 const page = byId("page");
-const { encounter, changes, signs } = page.dataset;
+const { encounter, changes, signs, problems } = page.dataset;
 const player = new Player(encounter);
 const view = new TranscriptView(byId("utterances"), { onPlay: playUtterance, onLook: cite });
 
 let held, note, revision, transcript, signed;
 let current = "";
 let written = null; // what somebody is writing: {id} or {key}, with text, utterances, words
+const chosen = {}; // by section, how it was last asked for anew
 let queue = Promise.resolve();
 
 const shown = {
   changes: changes === "yes",
   audio: false,
+  problems: problems.split(" "),
   said: (number) => view.get(number),
 };
 
@@ -47,7 +49,7 @@ function wait() {
   const words = {
     recorded: held.transcribed_s ? `Being transcribed: ${clock(held.transcribed_s)} so far.` : "Waits to be transcribed.",
     transcribed: "The note is being drafted.",
-    failed: `That failed: ${held.reason || "no reason is known"}. Nothing that came is lost.`,
+    failed: `That failed: ${held.reason || "no reason is known"}.${held.audio.deleted_at ? "" : " Nothing that came is lost."}`,
   }[held.status];
   byId("waiting").hidden = !words;
   byId("waiting-bar").hidden = held.status === "failed";
@@ -90,6 +92,9 @@ function render() {
   byId("sections").replaceChildren(...content);
   byId("omissions").hidden = !left.length;
   byId("omissions").querySelector("ul").replaceChildren(...draw.omissions(left, shown, acts));
+  const orders = note.orders ?? [];
+  byId("orders").hidden = !orders.length;
+  byId("orders").querySelector("ul").replaceChildren(...draw.orders(orders, shown, acts));
   byId("codes").hidden = !note.codes.length;
   byId("codes").querySelector("ul").replaceChildren(...draw.codes(note.codes, shown, acts));
   byId("deliveries").hidden = !held.deliveries.length;
@@ -107,7 +112,7 @@ function render() {
 }
 
 const showSpeakers = () => byId("speakers").replaceChildren(...speakers(transcript, shown, setRoles));
-const omitted = () => draw.omitted(note);
+const omitted = () => note.omissions;
 const statements = () => note.sections.flatMap((section) => section.statements);
 
 const amended = () => signed !== null && differs(note, signed.note);
@@ -122,6 +127,7 @@ function look(evidence, { scroll = false } = {}) {
 function statementOf(id) {
   if (id.startsWith("statement-")) return statements().find((one) => `statement-${one.id}` === id);
   if (id.startsWith("omission-")) return omitted()[Number(id.slice("omission-".length))];
+  if (id.startsWith("order-")) return note.orders.find((one) => `order-${one.id}` === id);
   return undefined;
 }
 
@@ -130,6 +136,9 @@ function cite(said) {
   if (!said) return;
   for (const one of statements()) {
     if (one.evidence.some(({ utterance }) => utterance === said.number)) byId(`statement-${one.id}`)?.classList.add("cited");
+  }
+  for (const one of note.orders ?? []) {
+    if (one.evidence.some(({ utterance }) => utterance === said.number)) byId(`order-${one.id}`)?.classList.add("cited");
   }
 }
 
@@ -271,7 +280,7 @@ const acts = {
     return change("DELETE", ["statements", id], undefined, "Removed. Press x to bring it back.");
   },
   restore: (id) => change("POST", ["statements", id, "restore"], undefined, "As it was drafted."),
-  async regenerate(section, detail) {
+  async regenerate(section, style) {
     if (writing()) return;
     const own = note.sections
       .filter(({ key }) => key === section.key)
@@ -279,8 +288,14 @@ const acts = {
       .filter(({ state }) => state === "edited" || state === "removed").length;
     const words = `${section.title} is written anew. ${many(own, "change")} of yours there ${own === 1 ? "is" : "are"} lost.`;
     if (own && !(await ask(words))) return;
+    chosen[section.key] = { ...chosen[section.key], ...style };
     say("Being written anew.");
-    await change("POST", ["sections", section.key, "regenerate"], { detail }, `${section.title} is written anew.`);
+    await change("POST", ["sections", section.key, "regenerate"], chosen[section.key], `${section.title} is written anew.`);
+  },
+  order(id, state) {
+    if (writing()) return undefined;
+    const done = { kept: "Kept: it goes out with the signed note, as a proposal.", dropped: "Dropped. Press x to bring it back.", staged: "Left open." };
+    return change("PUT", ["orders", id], { state }, done[state]);
   },
   code: (code, accepted) => change("PUT", ["codes", code], { accepted }, accepted ? `${code} taken.` : `${code} left.`),
 };
@@ -313,18 +328,19 @@ async function openSign() {
   if (byId("sign-open").hidden || writing()) return;
   const outcome = await sign(encounter, note, revision, omitted().length);
   if (outcome === "changed") await attempt(again);
-  if (outcome !== true) return;
-  await attempt(async () => {
-    await load();
-    say("Signed.");
-    byId("label").tabIndex = -1;
-    byId("label").focus();
-    await follow();
-    const lost = held.deliveries.filter(({ status }) => status === "failed").length;
-    const all = held.deliveries.length && held.deliveries.every(({ status }) => status === "delivered");
-    if (lost) say(`Signed. ${many(lost, "delivery", "deliveries")} failed: see where the note went.`);
-    else if (all) say("Signed and delivered.");
-  });
+  if (outcome === true) await attempt(showSigned);
+}
+
+async function showSigned() {
+  await load();
+  say("Signed.");
+  byId("label").tabIndex = -1;
+  byId("label").focus();
+  await follow();
+  const lost = held.deliveries.filter(({ status }) => status === "failed").length;
+  const all = held.deliveries.length && held.deliveries.every(({ status }) => status === "delivered");
+  if (lost) say(`Signed. ${many(lost, "delivery", "deliveries")} failed: see where the note went.`);
+  else if (all) say("Signed and delivered.");
 }
 
 /** Look after deliveries that are on their way, for a while. */
@@ -345,9 +361,10 @@ const KEYS = {
   ArrowDown: () => step(1, current),
   k: () => step(-1, current),
   ArrowUp: () => step(-1, current),
-  p: (id) => id && hear(id, statementOf(`statement-${id}`)?.evidence ?? []),
+  p: () => current && hear(byId(current)?.dataset.id ?? current, statementOf(current)?.evidence ?? []),
   e: (id) => id && shown.changes && acts.edit(id),
-  x: (id) => id && shown.changes && acts.remove(id),
+  x: (id) => shown.changes && (id ? acts.remove(id) : decide("dropped")),
+  o: () => shown.changes && decide("kept"),
   a: () => shown.changes && addHere(),
   t: () => toTranscript(),
   s: () => openSign(),
@@ -357,6 +374,12 @@ const KEYS = {
 };
 
 onKeys(KEYS, (act) => byId("panes").hidden || act(byId(current)?.dataset.id));
+
+/** Keep or drop the order that is looked at; the same again leaves it open. */
+function decide(state) {
+  const one = current.startsWith("order-") ? statementOf(current) : undefined;
+  if (one) acts.order(one.id, one.state === state ? "staged" : state);
+}
 
 function toTranscript() {
   if (document.activeElement?.closest(".utterance")) return focusOn(current);
@@ -412,4 +435,11 @@ async function attempt(what) {
   }
 }
 
-attempt(load);
+const back = cameBack();
+await attempt(load);
+if (back === "no") tell(byId("alert"), "The note is not signed: you did not sign in again, or as somebody else. Nothing of it is lost.");
+if (back === true)
+  await attempt(async () => {
+    await signProven(encounter, revision);
+    await showSigned();
+  });

@@ -4,7 +4,10 @@ import { Refused, call, of } from "./api.js";
 import { byId, el, many, moment, tell } from "./dom.js";
 import { delivered, signable } from "./words.js";
 
-/** Ask for the password and sign; resolves to true, to "changed" when the note is another by now, or to false. */
+/**
+ * Ask for the password and sign; resolves to true, to "changed" when the note is another by now, or to false.
+ * Who has no password here leaves for the identity provider, and comes back to {@link cameBack}.
+ */
 export function sign(encounter, note, revision, left) {
   const [dialog, form, password] = ["sign", "sign-form", "password"].map(byId);
   const every = note.sections.flatMap((section) => section.statements);
@@ -14,6 +17,11 @@ export function sign(encounter, note, revision, left) {
   const parts = [];
   if (struck) parts.push(`${many(struck, "statement")} struck through ${struck === 1 ? "is" : "are"} left out.`);
   if (left) parts.push(`${many(left, "thing was", "things were")} said and ${left === 1 ? "is" : "are"} not in the note.`);
+  const orders = note.orders ?? [];
+  const kept = orders.filter(({ state }) => state === "kept").length;
+  const open = orders.filter(({ state }) => state === "staged").length;
+  if (kept) parts.push(`${many(kept, "order goes", "orders go")} out as ${kept === 1 ? "a proposal" : "proposals"}: nothing is placed.`);
+  if (open) parts.push(`${many(open, "order is", "orders are")} neither kept nor dropped, and ${open === 1 ? "stays" : "stay"} words of the note.`);
   tell(byId("sign-left"), parts.join(" "));
   tell(byId("sign-wrong"), "");
   return new Promise((resolve) => {
@@ -24,6 +32,11 @@ export function sign(encounter, note, revision, left) {
       button.disabled = true;
       tell(byId("sign-wrong"), "");
       try {
+        if (!password) {
+          const { data } = await call("POST", of(encounter, "sign", "again"), { revision });
+          location.assign(data.location);
+          return;
+        }
         await call("POST", of(encounter, "sign"), { json: { password: password.value }, revision });
         outcome = true;
         dialog.close();
@@ -34,7 +47,7 @@ export function sign(encounter, note, revision, left) {
           dialog.close();
         } else {
           tell(byId("sign-wrong"), error.message);
-          password.select();
+          password?.select();
         }
       } finally {
         button.disabled = false;
@@ -42,19 +55,29 @@ export function sign(encounter, note, revision, left) {
     };
     const end = () => {
       form.removeEventListener("submit", submit);
-      password.value = "";
+      if (password) password.value = "";
       resolve(outcome);
     };
     form.addEventListener("submit", submit);
     dialog.addEventListener("close", end, { once: true });
     dialog.showModal();
-    password.focus();
+    (password ?? form.querySelector("[type=submit]")).focus();
   });
 }
 
+/** Return whether somebody comes back from signing in again: true, false for not at all, "no" for in vain. */
+export function cameBack() {
+  const came = { "#signed-in-again": true, "#not-signed-in-again": "no" }[location.hash] ?? false;
+  if (came) history.replaceState(null, "", location.pathname + location.search);
+  return came;
+}
+
+/** Sign after that. */
+export const signProven = (encounter, revision) => call("POST", of(encounter, "sign"), { json: {}, revision });
+
 /** Whether a note says something else than another. */
 export const differs = (one, other) => substance(one) !== substance(other);
-const substance = ({ sections, codes }) => JSON.stringify([sections, codes]);
+const substance = ({ sections, codes, orders = [] }) => JSON.stringify([sections, codes, orders]);
 
 /** Say who signed, or that nobody has: {words, tone}. */
 export function label(status, signed, changed) {

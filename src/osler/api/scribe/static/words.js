@@ -28,6 +28,19 @@ const DELIVERED = { pending: "on its way", delivered: "arrived", failed: "failed
 export const reason = (rule) => REASONS[rule] ?? rule.replaceAll("-", " ");
 export const role = (name) => ROLES[name] ?? name;
 export const kind = (name) => KINDS[name] ?? name;
+const ORDERS = { medication: "Medication", laboratory: "Laboratory", imaging: "Imaging", referral: "Referral", "follow-up": "Visit", procedure: "Procedure or therapy" };
+const ACTIONS = { start: "start", stop: "stop", change: "change", refill: "refill" };
+
+/** Say what an order is of, and what is to be done. */
+export const orderKind = ({ kind: of, action }) => (ACTIONS[action] ? `${ORDERS[of] ?? of}, ${ACTIONS[action]}` : (ORDERS[of] ?? of));
+
+/** Say what a person did with an order. */
+export function orderState({ state, by }) {
+  if (state === "kept") return `✓ Kept by ${by}: goes out with the note, as a proposal.`;
+  if (state === "dropped") return `− Dropped by ${by}.`;
+  return "Not decided: it stays words of the note.";
+}
+
 export const refusal = (name) => REFUSALS[name] ?? "The draft as a whole was refused, and cannot be signed as it was drafted.";
 export const delivered = (state) => DELIVERED[state] ?? state;
 

@@ -10,7 +10,7 @@ from osler.clinical.lexicon import Kind, Lexicon
 _WORD: Final = re.compile(r"[A-Za-z0-9]+")
 _CLASS: Final = re.compile(
     r"\b(?:antacid|antibiotic|antidepressant|antiemetic|antihistamine|antihypertensive|thinner|chemotherapy|laxative|nsaid|"
-    r"opioid|painkiller|vaccine|shot|statin|inhibitor|blocker|medication|diuretic|inhaler|pill|steroid|supplement)\b|^vitamins?$"
+    r"opioid|painkiller|vaccine|shot|statin|inhibitor|blocker|medication|diuretic|inhaler|pill|steroid|relaxant|supplement)\b|^vitamins?$"
 )
 
 
