@@ -204,6 +204,7 @@ def _oauth_paths(app: str, csrf: str) -> dict[str, Any]:
         paths.TOKEN: {"post": _operation([], _form(token | proof))},
         paths.INTROSPECT: {"post": _operation([], _form(proof | {"token": _one_of("a")}))},
         paths.REVOKE: {"post": _operation([], _form(proof | {"token": _one_of("a")}))},
+        paths.USERINFO: {"get": _operation([])},
         paths.AUTHORIZE: {"get": _operation(shown), "post": _operation([], posted)},
         paths.PATIENT: {"post": _operation([], _form(choosing))},
         paths.CONSENT: {"post": _operation([], _form(choosing))},

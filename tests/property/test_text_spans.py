@@ -77,7 +77,9 @@ def test_no_canary_is_left_and_no_rule_finds_anything_in_the_output(
     for part, _ in parts:
         if not isinstance(part, str):
             assert part[1] not in once
-    assert {span.rule for span in ENGINE.spans(once)} <= {"name-model", "name-model+"}
+    assert {span.rule for span in ENGINE.spans(once)} <= {
+        f"{kind}-model{more}" for kind in ("name", "place") for more in ("", "+")
+    }
 
 
 @SLOW
@@ -116,6 +118,8 @@ def test_a_second_run_gives_nothing_back(parts: list[tuple[tuple[str, str], str]
         "12:30 Abc, " * 9_000,
         "FROM ALPHA " * 9_000,
         "ssn 1 " * 16_000,
+        ("mrn" + " " * 40) * 2_400,
+        "Oak Hospital of " * 6_000,
     ],
     ids=lambda text: repr(text[:6]),
 )

@@ -136,7 +136,7 @@ class Site:
 
 
 def is_page(path: str) -> bool:
-    return path.startswith(("/oauth/", "/account"))
+    return path.startswith(("/oauth/", "/account")) and path != "/oauth/userinfo"  # that is for tokens
 
 
 def filled(path: str, kind: str, logical_id: str) -> str:

@@ -15,6 +15,9 @@ from fhir_server import BASE, FhirServer
 from osler.api.denials import BURST, MOST_KINDS, MOST_PEERS, Denials
 from osler.audit import Agent, AuditRecord
 from osler.errors import StorageBusy
+from osler.hub.observer import NetworkObserver
+from osler.ingest.dimse import Peer
+from osler.metrics import Metrics
 
 
 class Kept:
@@ -51,6 +54,17 @@ def test_the_first_have_an_entry_each_and_the_rest_are_counted() -> None:
     denials.flush()
     assert (len(kept.entries), kept.total) == (4, 50)
     assert kept.entries[-1].detail == {"reason": "Unauthenticated", "method": "GET", "route": "/a", "count": 47}
+
+
+def test_a_flood_of_dicom_peers_that_are_turned_away_is_few_entries() -> None:
+    kept = Kept()
+    denials = Denials(kept, burst=2, window_s=3600, clock=lambda: 0.0)
+    observer = NetworkObserver(Metrics(), denials)
+    for number in range(500):
+        observer.association_rejected(Peer(f"AE{number}", "192.0.2.1"), "calling AE title not recognized")
+    denials.flush()
+    assert (len(kept.entries), kept.total) == (2 + MOST_KINDS, 500)
+    assert {entry.event for entry in kept.entries} == {"association-rejected"}
 
 
 def test_each_route_and_peer_is_counted_for_itself() -> None:

@@ -304,7 +304,7 @@ class TestMerge:
         gone, survivor = longer(site, 2 * AT_ONCE)
         site.breaks_after = kept
 
-        assert site.send(pid("2"), "MRG|1^^^HOSP^MR", kind="ADT^A40", control="M40")[0] == "AA"
+        assert site.send(pid("2"), "MRG|1^^^HOSP^MR", kind="ADT^A40", control="M40") == ["AA", "M40", ""]
 
         assert site.patient("1")["link"][0]["other"]["reference"] == f"Patient/{survivor}"
         # A whole piece or nothing of it; the Provenance goes where the first Observation does.
@@ -313,7 +313,7 @@ class TestMerge:
         assert Merges(site.stores).step()
         assert not Merges(site.stores).step()
         assert (about(site, gone), about(site, survivor)) == (0, 2 * AT_ONCE + 1)
-        assert site.send(pid("2"), "MRG|1^^^HOSP^MR", kind="ADT^A40", control="M40")[0] == "AA"
+        assert site.send(pid("2"), "MRG|1^^^HOSP^MR", kind="ADT^A40", control="M40") == ["AA", "M40", ""]
         assert site.events().count("patients-merged") == 2
 
     def test_while_it_is_not_whole_messages_about_either_are_about_the_survivor(self, site: Site) -> None:

@@ -326,6 +326,30 @@ def test_the_id_token_says_who_it_was_to_whom_and_by_whom(site: SmartSite) -> No
     assert all("d" not in key.as_dict(private=False) for key in keys.keys)
 
 
+def test_userinfo_says_what_the_id_token_says_of_the_person(site: SmartSite) -> None:
+    tokens = site.tokens(site.app("openid fhirUser user/Observation.rs"))
+    address = site.http.get("/.well-known/openid-configuration").json()["userinfo_endpoint"]
+    assert address == f"{BASE}/oauth/userinfo"
+
+    def ask(token: str, method: str = "GET") -> httpx.Response:
+        return site.http.request(method, "/oauth/userinfo", headers={"authorization": f"Bearer {token}"})
+
+    said = ask(tokens["access_token"])
+    assert (said.status_code, said.headers["content-type"]) == (200, "application/json")
+    assert said.headers["cache-control"] == "no-store"
+    claims = claims_of(tokens["id_token"])
+    assert said.json() == {name: claims[name] for name in ("sub", "fhirUser", "profile")}
+    assert (site.entry().event, site.entry().agent) == ("token-introspected", "ann")
+    assert ask(tokens["access_token"], "POST").json() == said.json()
+
+    bare = site.tokens(site.app("openid user/Observation.rs"))
+    assert ask(bare["access_token"]).json() == {"sub": claims["sub"]}
+    unasked = ask(site.tokens(site.app("user/Observation.rs"))["access_token"])
+    assert (unasked.status_code, "insufficient_scope" in unasked.headers["www-authenticate"]) == (403, True)
+    unknown = ask("x")
+    assert (unknown.status_code, "invalid_token" in unknown.headers["www-authenticate"]) == (401, True)
+
+
 @pytest.mark.parametrize("asked", [{"prompt": "login"}, {"prompt": "login consent"}, {"max_age": "60"}])
 def test_an_app_may_ask_for_a_fresh_sign_in(site: SmartSite, asked: dict[str, str]) -> None:
     app, browser = site.app("openid user/Observation.rs"), site.browser()

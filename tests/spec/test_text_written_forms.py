@@ -120,6 +120,25 @@ GOES = [
     ("row of a log", "NAME", "10:05 |Quiñones, Mayra| lac to index"),
     ("age turned on a day", "AGE", "he turns |93| on Flag Day"),
     ("age in bare kin", "AGE", "MGF |101| still living"),
+    ("last four said aloud", "SSN", "his social security number ends in |four four zero one|, confirmed"),
+    ("last four behind a mask", "SSN", "on file: |***-**-4402|"),
+    ("telephone in two groups", "PHONE", "can you call me? |702 5550111|."),
+    ("telephone between commas", "PHONE", "Best phone? |301, 555, 0134|. Thanks"),
+    ("groups behind letters", "HEALTH_PLAN", "Medicaid # |AN 44 210 87 C| on file"),
+    ("groups and the member's place", "HEALTH_PLAN", "Medicare |2953 77018 1 / 2|"),
+    ("licence in groups", "LICENSE", "license |B 520 118 442 176| attached"),
+    ("number far behind its label", "MRN", "mrn           : |5501-9928-C|"),
+    ("key of an object", "OTHER_ID", '["resourceId": "|a1f9-88120|"]'),
+    ("code of three parts", "OTHER_ID", "Histo (|24-GH-08817|) benign"),
+    ("password", "OTHER_ID", 'update given, password "|bluebird|"'),
+    ("day before the month", "DATE", "lap chole |27/4| by the fellow"),
+    ("day behind a word", "DATE", "HUS |7/3|: grade I"),
+    ("month and year in figures", "DATE", "diagnosed |8/95| in the north"),
+    ("feast", "DATE", "presented on |Anzac Day| with pain"),
+    ("surname first, with the age", "NAME", "PREOP\n|Hollister, Quentin|   71M  88 kg"),
+    ("space in a park", "LOCATION", "resides at |9 Elm Prairie Loop, Space 222|, alone"),
+    ("place that no list has", "LOCATION", "seen at |Quillford Women's Health| for follow-up"),
+    ("school in smalls", "LOCATION", "the kids attend |quillford| elementary now"),
 ]
 
 STAYS = [
@@ -148,6 +167,8 @@ STAYS = [
     "Shingrix 2/2, SR 80s, in sinus rhythm, hospital day 3, Hospital Course stable, home health to follow",
     "level 2 trauma, sun exposure, sat 97 % at night, the patient may march in place",
     "10 pack-yr, CO 4.4, echo today, ME notified",
+    "BiPAP 12/5, strength 4/5, murmur 2/6, 20/10 vision, MMSE 28/30, Los Angeles B, Montreal E2",
+    "moved from North Carolina and South Dakota, came to New Mexico",
     "hearing aids both, valve in place, lens clear, stent patent, implant stable",
 ]
 

@@ -20,6 +20,7 @@ from osler.pipeline import Pipeline, Runtime
 from osler.queue.embedded import EmbeddedQueue
 from osler.standards.dicom import read_identity
 from osler.storage import Database
+from osler.storage import studies as studies_table
 from osler.storage.blobs import FolderBlobs
 from osler.storage.resource_search import ResourceSearch
 from osler.storage.resources import ResourceStore
@@ -89,6 +90,30 @@ def test_a_study_is_complete_when_it_has_been_quiet(
     clock.advance(1.0)
     assert pipeline.complete() == 1
     assert [s.state for s in rows(pipeline, study)] == [StudyState.COMPLETE]
+
+
+def test_a_study_that_came_while_the_clock_was_days_ahead_does_not_wait_for_days(
+    pipeline: Pipeline, receive: Callable[..., Received], clock: FakeClock
+) -> None:
+    clock.advance(5 * 86_400)
+    receive(StudyInstanceUID="1.2.3")
+    clock.advance(-5 * 86_400)
+    assert pipeline.complete() == 1
+
+
+def test_a_study_that_was_in_hand_when_its_hub_died_does_not_wait_until_its_claim_ends(
+    pipeline: Pipeline, receive: Callable[..., Received], clock: FakeClock
+) -> None:
+    receive(StudyInstanceUID="1.2.3")
+    clock.advance(4.0)
+    pipeline.complete()
+    write = pipeline.stores.database.write
+    write(lambda c: studies_table.claim_complete(c, owner="host-folder-1-a", now=clock(), lease_s=60.0))
+    assert not pipeline.deidentify()
+    write(lambda c: studies_table.release(c, "host-other-"))
+    assert not pipeline.deidentify()
+    write(lambda c: studies_table.release(c, "host-folder-"))
+    assert pipeline.deidentify()
 
 
 def test_a_study_that_never_rests_is_complete_in_the_end(

@@ -212,8 +212,11 @@ def test_what_is_added_together_is_written_as_if_each_were_alone(audit_log: Audi
     added = [
         dataclasses.replace(searched, patient="p1", entities=("Observation/1/_history/1",)),
         dataclasses.replace(searched, patient="p2", entities=("Observation/2/_history/1", "Observation/3/_history/2")),
+        dataclasses.replace(searched, patient="not an id \N{SNOWMAN}", entities=("job:7", 'Observation/"', "x" * 300)),
+        dataclasses.replace(searched, patient="0-0", entities=("Observation/0-0", "Ob\0/1", "study:2.25.1")),
         dataclasses.replace(searched, agent=ANN, purpose="BTG"),
-        read(),
+        dataclasses.replace(read(), entities=("Observation/1/_history/1", "note/1")),
+        AuditRecord("hub-started", agent=BOB),
     ]
     audit_log.record(*added)
     with database.read() as connection:

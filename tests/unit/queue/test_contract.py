@@ -19,6 +19,7 @@ from osler.storage.database import Database
 from osler.storage.tables import job as table
 
 MODEL = "fake@1.0.0"
+DAYS_S = 5 * 86_400.0
 
 
 def a_study(number: int = 1, *, priority: Priority = Priority.MEDIUM, revision: int = 1) -> Deidentified:
@@ -356,3 +357,29 @@ def test_many_workers_at_once_share_the_jobs_out(new_queue, database):
         thread.join(60)
     assert len(done) == len(set(done)) == count
     assert twice == []
+
+
+class TestClockSetRight:
+    """After a clock that was five days ahead nothing waits for five days."""
+
+    def test_a_lease_of_that_time_has_ended(self, queue, put, clock):
+        put(a_study())
+        clock.advance(DAYS_S)
+        before = only(queue)
+        clock.advance(-DAYS_S)
+        assert only(queue).attempts == before.attempts + 1
+
+    def test_an_attempt_that_was_put_off_then_is_due(self, queue, put, clock):
+        put(a_study())
+        clock.advance(DAYS_S)
+        queue.fail(only(queue), "not now")
+        clock.advance(-DAYS_S)
+        assert only(queue).attempts == 2
+
+    def test_what_came_then_does_not_stand_behind_all_that_comes(self, queue, put, clock):
+        clock.advance(DAYS_S)
+        put(a_study(1))
+        clock.advance(-DAYS_S)
+        put(a_study(2))
+        (first,) = queue.claim("w", models=[MODEL], limit=1)
+        assert first.study == a_study(1)

@@ -186,7 +186,8 @@ class KnownIdentifiers:
                 for other in words:
                     if one != other:
                         glued |= {one + other, one + other[0], one[0] + other}
-        capitals = {"".join(word[0] for word in name).lower() for name in self.names if len(name) >= 3}
+        initials = [*self.names, *([name[0], *name[-2:]] for name in self.names if len(name) > 3)]
+        capitals = {"".join(word[0] for word in name).lower() for name in initials if len(name) >= 3}
         return {word for word in glued if len(word) > 4 and not self.is_vocabulary(word)} | {
             word for word in capitals if not self.is_vocabulary(word)
         }

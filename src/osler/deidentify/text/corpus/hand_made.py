@@ -6,9 +6,12 @@ from typing import Final
 
 from osler.deidentify.text.gold import Gold, parse_marked
 
-PARTS: Final = ("dev", "hostile", "blind")
-"""``dev`` and ``hostile`` (short notes in which every word is a trap) may be read to improve the engine; of ``blind``
-only rates are looked at."""
+TRAINING_PARTS: Final = ("dev", "hostile", "round1", "round2", "round3", "round4")
+"""Parts that the model is fitted to as well; ``round1`` and so on were measured once, before anything was changed."""
+
+PARTS: Final = (*TRAINING_PARTS, "round5", "blind")
+"""``dev`` and ``hostile`` (short notes in which every word is a trap) may be read to improve the engine, and so may the
+rounds once they are measured; of ``blind`` only rates are looked at."""
 
 
 def hand_made_texts(part: str) -> Iterator[Gold]:

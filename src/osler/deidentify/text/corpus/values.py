@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from osler.deidentify.text.corpus import places
 from osler.deidentify.text.en.wordlists import load_lexicon
 from osler.deidentify.text.spans import Category
 
@@ -130,6 +131,14 @@ IDENTIFIERS: Final[dict[str, tuple[Category, Maker]]] = {
     "town": (Category.LOCATION, _listed("towns")),
     "zip": (Category.LOCATION, lambda rng: _digits(rng, 5)),
     "facility": (Category.LOCATION, _listed("facilities")),
+    "anytown": (Category.LOCATION, places.town),
+    "address": (Category.LOCATION, places.address),
+    "road": (Category.LOCATION, places.road),
+    "care": (Category.LOCATION, places.facility),
+    "bare": (Category.LOCATION, places.bare),
+    "school": (Category.LOCATION, places.school),
+    "firm": (Category.LOCATION, places.employer),
+    "site": (Category.LOCATION, places.site),
     "phone": (Category.PHONE, _phone),
     "fax": (Category.FAX, _phone),
     "email": (Category.EMAIL, _email),
@@ -148,6 +157,7 @@ IDENTIFIERS: Final[dict[str, tuple[Category, Maker]]] = {
 
 FACTS: Final[dict[str, Maker]] = {
     "state": _listed("states"),
+    "statename": _listed("statenames"),
     "age": lambda rng: str(rng.randrange(1, 90)),
     "year": lambda rng: str(rng.randrange(1960, 2026)),
     "n": lambda rng: str(rng.randrange(2, 60)),

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from osler.deidentify.text.en.numbers import OVER_89
+from osler.deidentify.text.en.written_dates import MONTH_NAMES
 from osler.deidentify.text.rule import Check, Rule
 from osler.deidentify.text.spans import Category
 
@@ -39,7 +40,7 @@ RULES: Final = (
     _age("age-yo", rf"\b{_OLD}[- ]{{0,2}}(?:y\.?[ /-]?o\.?(?:ld)?(?:[mf])?\b|yr[- ]old)(?!-yo)"),
     _age(
         "age-kin",
-        rf"\b{_KIN}(?:,? (?:is|was|of|aged|who is|now|also))?[ ,(:]{{1,3}}(?:(?:deceased|died|dec'd|d\.|alive"
+        rf"\b{_KIN}(?:,? (?:is|was|of|aged|who (?:is|was)|now|also))?[ ,(:]{{1,3}}(?:(?:deceased|died|dec'd|d\.|alive"
         rf"|living|well|age)(?: at)?[ ,]{{1,2}})?"
         rf"{_OLD}(?= ?[,;)]| ?\.(?!\d)| (?:and|cva|mi|ca|chf|cancer|stroke"
         rf"|dementia|of|from|yo|still|living|healthy|lives?|she|he|who|with|now|alive|has|had)\b|\s*$)",
@@ -62,10 +63,16 @@ RULES: Final = (
     _age(
         "age-turned",
         rf"\b(?:turn(?:ed|ing|s)?|celebrat\w{{2,4}} (?:his|her|their)|(?:died|passed(?: away)?"
-        rf"|deceased|death|lived|survived) (?:at|to(?: be)?|until)(?: the)?(?: age)?(?: of)?"
+        rf"|deceased|death|lived|survived)(?: [a-z]{{2,10}}){{0,3}}? (?:at|to(?: be)?|until)(?: the)?(?: age)?(?: of)?"
         rf"|at (?:the )?age(?: of)?|just|nearly|almost|is now|who is|he is|she is|he's|she's|i'm"
-        rf"|i am)(?: the age of)? {_OLD}(?= ?[,.;)]| (?:and|in|on|this|last|next|but|with|years?"
+        rf"|i am|you're|you are|they're|gonna be|going to be|will be)(?: the age of)? {_OLD}(?= ?[,.;)]| (?:and|in"
+        rf"|on|this|last|next|but|with|years?"
         rf"|now|from|of|when|who|today)\b|\s?$)(?! years? (?:ago|later|after|history|of (?!age)))",
+    ),
+    _age(
+        "age-by-month",
+        rf"(?:^|[.?!:,] )(?P<v>{OVER_89}),? (?=(?:this |next |last |come |in )(?:{'|'.join(MONTH_NAMES)})\b)",
+        needs=("ninet", "hundred"),
     ),
     _age(
         "age-birthday",

@@ -28,7 +28,7 @@ _PHONE_LABEL: Final = (
 )
 _NUMBER: Final = r"\+?\(?\d(?:[-./() ]{0,2}\d){4,15}(?!\d)"
 _SAID_OCTET: Final = rf"{NUMBER_WORD}(?:[- ]{NUMBER_WORD}){{0,3}}"
-_SAID_SIZES: Final = frozenset({7, 9, 10, 11})
+_SAID_SIZES: Final = frozenset({7, 9, 10, 11, 12})
 _CLOCK_AND_VALUE: Final = re.compile(r"(?:[01]\d|2[0-3])[0-5]\d \d{2,3}[ /]\d{2,3}(?!\d)")
 _START: Final = r"(?<![\w.\-/])"
 _END: Final = r"(?![\w]|[-./]\d)"
@@ -85,6 +85,7 @@ def _fax_or_phone() -> Iterator[Rule]:
         0.85,
         ("call", "ph", "cell", "te", "tx", "reach", "contact", "dial"),
     )
+    yield Rule("phone-commas", Category.PHONE, r"(?<![\w.,])\d{3}, \d{3}, \d{4}(?![\w,.]\d|\d)", 0.85)
     yield Rule("phone-x", Category.PHONE, r"(?<!\d )(?<!\d\. )(?<![\w.])x\d{4,5}(?![\w]|\.\d)", 0.75, ("x",))
     yield Rule("phone-digits", Category.PHONE, r"(?<![\w.\-/])(?<!\d )\d(?:[ \-]\d){9}(?![\w]|[ \-]\d)", 0.85)
     yield Rule(
@@ -102,12 +103,13 @@ def _fax_or_phone() -> Iterator[Rule]:
         lambda m: len(digits(m)) >= 7,
     )
     yield Rule("phone-us", Category.PHONE, rf"{_START}{_US_PHONE}", 0.9)
+    yield Rule("phone-us", Category.PHONE, rf"{_START}(?:\([2-9]\d\d\) ?|[2-9]\d\d[ .\-])[2-9]\d{{6}}{_END}", 0.8)
     yield Rule("phone-us-solid", Category.PHONE, rf"{_START}(?:1?[2-9]\d\d[2-9]\d{{6}})(?!\d)", 0.7)
     yield Rule("phone-local", Category.PHONE, rf"{_START}[2-9]\d\d-\d{{4}}{_END}", 0.75)
     yield Rule(
         "phone-international",
         Category.PHONE,
-        r"(?:\+|\b00)[1-9]\d{0,2}(?:[-./ ]{0,2}\(?\d{1,4}\)?){2,6}(?!\d)",
+        r"(?:\+|\b00)[1-9]\d{0,2}(?:(?:[-./]| {1,2}| - )?\(?\d{1,4}\)?){2,6}(?!\d)",
         0.9,
         ("+", "00"),
         lambda m: 8 <= len(digits(m)) <= 17,

@@ -16,38 +16,25 @@ MONTH: Final = (
 _LONG: Final = r"(?:january|february|april|june|july|august|september|october|november|december)"
 _DAY: Final = r"(?:3[01]|[12]\d|0?[1-9])(?:st|nd|rd|th)?(?![\w%])"
 _CENTURY: Final = r"(?:1[89]\d\d|2[01]\d\d)"
-_Y4: Final = rf"{_CENTURY}(?![\w%])"
-_Y: Final = rf"(?:{_Y4}|'?\d\d(?![\w:/%]|\.\d|\s?(?:mg|mcg|ml|units?|%|yo|y/o|year|am|pm|m\b|f\b)))"
+YEAR4: Final = rf"{_CENTURY}(?![\w%])"
+_Y: Final = rf"(?:{YEAR4}|'?\d\d(?![\w:/%]|\.\d|\s?(?:mg|mcg|ml|units?|%|yo|y/o|year|am|pm|m\b|f\b)))"
 _WEEKDAY: Final = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _WD: Final = rf"(?:{_WEEKDAY}|(?:mon|tues?|weds?|thu(?:rs?)?|fri|sat|sun)\b\.?)"
 _BEFORE: Final = rf"(?:{_WD},? (?:the )?)?"
 _CLOCK: Final = r"(?:[t ]\d{1,2}:?\d\d(?::?\d\d(?:\.\d{1,9})?)?(?: ?[ap]m)?(?: ?z|[ ]?[+-]\d\d:?\d\d)?(?!\d|:\d))?"
 _TO: Final = r"\s?(?:-|to|through|thru|until)\s?"
-_START: Final = r"(?<![\w/.\-])"
-_END: Final = r"(?![\w/]|[-.]\d)"
+START: Final = r"(?<![\w/.\-])"
+END: Final = r"(?![\w/]|[-.]\d)"
 _UNIT: Final = re.compile(
     r"\s?(?:mg|mcg|ml|g\b(?!\.)|units?|tabs?\b|tablets?|puffs?|drops?|%|mm\b|cm\b|kg\b|lbs?\b|times|bpm|"
     r"months?|weeks?|days?|hours?|hrs?|years?|strength|murmur|systolic|diastolic|pain|reps|sets)"
 )
 _SEASON: Final = r"(?:spring|summer|fall|autumn|winter)(?:time)?"
-_HOLIDAY: Final = (
-    r"(?:christmas(?: eve| day| morning)?|xmas(?: eve| day)?|thanksgiving(?: day)?"
-    r"|easter(?: sunday| monday)?|good friday"
-    r"|halloween|new year'?s?(?: (?:eve|day))?(?!\w)|(?:fourth|4th) of july|independence day|memorial day|labor day"
-    r"|labour day|valentine'?s day|mother'?s day|father'?s day|veteran'?s'? day|columbus day|president'?s'? day"
-    r"|martin luther king(?: jr\.?)? day|mlk day|groundhog day|earth day|boxing day|bastille day|canada day"
-    r"|(?:st|saint)\.? patrick'?s day|cinco de mayo|juneteenth|mardi gras|ash wednesday|palm sunday|pentecost"
-    r"|(?:chinese|lunar) new year|ramadan|eid(?: al[- ]\w{3,6})?|hanukkah|chanukah|passover|yom kippur|rosh hashanah?"
-    r"|diwali|kwanzaa|labor day weekend|super bowl(?: sunday)?)"
-)
-_HOLIDAYS_NEED: Final = (
-    *("day", "mas", "giving", "easter", "hallow", "new year", "ramadan", "eid", "nukkah", "passover", "kippur"),
-    *("hashana", "diwali", "kwanzaa", "mayo", "teenth", "gras", "july", "super bowl", "pentecost"),
-)
-_LOOSE: Final = (
+BEFORE_DAY: Final = (
     r"\b(?:on|since|from|until|till|by|before|after|dated?|through|thru|d/c'?d|admitted|admit|discharged|seen|"
     r"last|next|dob|born|surgery|started|stopped|begun|due|scheduled|labs?|cxr|ct|mri|echo|ekg|ecg|xray|x-ray|"
-    r"lov|dos|dol|doi|dod|rtc|sched|closed|c\d{1,2} ?d\d{1,2}|recheck|retest|repeat|redraw|swab(?:bed)?|tested"
+    r"visited|saw|called|met|spoke|lov|dos|dol|doi|dod|rtc|sched|closed|c\d{1,2} ?d\d{1,2}|recheck|retest|repeat"
+    r"|redraw|swab(?:bed)?|tested"
     r"|eval|cath|egd|colonoscopy|biopsy|bx|visit|appt|appointment|f/u"
     r"|follow[- ]?up|as of|lmp|edd|edc|ucx|bcx|cultures?"
     r"|between|filled|given|received|expires?|exp|effective|returned|week of|updated|signed|dictated|d/c|dc'?d"
@@ -60,6 +47,9 @@ _LOOSE: Final = (
 )
 
 
+_CLOCK_BEFORE: Final = re.compile(r"\b(?:[01]?\d|2[0-3]):[0-5]\d(?: ?[ap]m)? $")
+
+
 def _numeric(match: re.Match[str]) -> bool:
     first, second = int(match["a"]), int(match["b"])
     return (
@@ -69,26 +59,28 @@ def _numeric(match: re.Match[str]) -> bool:
     )
 
 
-def _loose(match: re.Match[str]) -> bool:
+def is_day(match: re.Match[str]) -> bool:
     """Check m/d without a year: no ratio, dose, score or strength."""
     return 1 <= int(match["a"]) <= 12 and 1 <= int(match["b"]) <= 31 and not _UNIT.match(match.string, match.end())
 
 
 def _no_score(match: re.Match[str]) -> bool:
     before = match.string[max(0, match.start() - 24) : match.start()]
-    return _loose(match) and not re.search(
+    return is_day(match) and not re.search(
         r"(?:plates?|days?|cycles?|weeks?|doses?|scored?|scores?|nodes?|phq|gad|moca|mmse|scale|index|vision"
         r"|ratio|grade|apgars?|vas|ln|o[ds]"
         r"|\d)[-\d:=, ]*(?:of |was |is )?$",
-        before,
+        _CLOCK_BEFORE.sub("", before),
     )
 
 
-def _no_dose(match: re.Match[str]) -> bool:
+def no_dose(match: re.Match[str]) -> bool:
+    """Check that no unit follows."""
     return not _UNIT.match(match.string, match.end())
 
 
-def _single(match: re.Match[str]) -> bool:
+def stands_alone(match: re.Match[str]) -> bool:
+    """Check that the name of a month or a feast is not the first half of another name."""
     return not re.match(
         r"'?s\b| (?:disease|factor|tree|downers?|exposure|fever|injury)\b", match.string[match.end() : match.end() + 12]
     )
@@ -114,39 +106,39 @@ RULES: Final = (
         "date-month-day",
         Category.DATE,
         rf"\b{_BEFORE}{MONTH}[ \n/.-]{{0,2}}(?:the )?{_DAY}(?:(?:\s?[-–]\s?|\s(?:to|and"
-        rf"|through)\s){_DAY}(?!/)(?:,?\s{_Y4})?"
+        rf"|through)\s){_DAY}(?!/)(?:,?\s{YEAR4})?"
         rf"|(?:,|\s|-|/|of){{1,4}}{_Y})?{_CLOCK}",
-        check=_no_dose,
+        check=no_dose,
         needs=_MONTHS_NEED,
     ),
     Rule(
         "date-day-month",
         Category.DATE,
         rf"\b{_BEFORE}(?:{_DAY}\s?(?:-|to|and|&)\s?)?(?:3[01]|[12]\d|0?[1-9])(?:st|nd|rd|th)?(?:\s"
-        rf"|-|/|\.|,)?(?:day )?(?:of )?{MONTH}(?:[ ,./'-]{{0,3}}(?:{_Y4}"
+        rf"|-|/|\.|,)?(?:day )?(?:of )?{MONTH}(?:[ ,./'-]{{0,3}}(?:{YEAR4}"
         rf"|\d\d(?![\w%])))?{_CLOCK}(?!\w)",
         needs=_MONTHS_NEED,
-        check=_no_dose,
+        check=no_dose,
     ),
     Rule(
         "date-month-year",
         Category.DATE,
         rf"\b(?:{MONTH}[-/])?{MONTH}(?:,?\s|-|/|,|\s+of\s"
-        rf"|\s'|'){{1,2}}{_Y4}|\b{MONTH}[ -]?'\d\d\b",
+        rf"|\s'|'){{1,2}}{YEAR4}|\b{MONTH}[ -]?'\d\d\b",
         needs=_MONTHS_NEED,
     ),
     Rule(
         "date-spoken",
         Category.DATE,
         rf"\b{_BEFORE}(?:{MONTH},? (?:the )?{ORDINAL}"
-        rf"|(?:the )?{ORDINAL}(?: day)? of {MONTH})(?:,? (?:of )?(?:{YEAR}|{_Y4}))?\b",
+        rf"|(?:the )?{ORDINAL}(?: day)? of {MONTH})(?:,? (?:of )?(?:{YEAR}|{YEAR4}))?\b",
         needs=_MONTHS_NEED,
         digits=False,
     ),
     Rule(
         "date-spoken-cardinal",
         Category.DATE,
-        rf"\b{_BEFORE}{MONTH},? (?:the )?{DAY_WORD},? (?:of )?(?:{YEAR}|{_Y4})\b|\b{_LONG} {DAY_WORD}\b",
+        rf"\b{_BEFORE}{MONTH},? (?:the )?{DAY_WORD},? (?:of )?(?:{YEAR}|{YEAR4})\b|\b{_LONG} {DAY_WORD}\b",
         needs=_MONTHS_NEED,
         digits=False,
     ),
@@ -162,7 +154,7 @@ RULES: Final = (
     Rule(
         "date-year-first",
         Category.DATE,
-        rf"{_START}{_CENTURY}[-/ ]{MONTH}[-/ ]{_DAY}",
+        rf"{START}{_CENTURY}[-/ ]{MONTH}[-/ ]{_DAY}",
         needs=_MONTHS_NEED,
     ),
     Rule(
@@ -177,7 +169,7 @@ RULES: Final = (
         Category.DATE,
         rf"\b{_LONG}\b",
         score=0.85,
-        check=_single,
+        check=stands_alone,
         needs=_MONTHS_NEED,
         digits=False,
     ),
@@ -202,22 +194,22 @@ RULES: Final = (
     Rule(
         "date-numeric",
         Category.DATE,
-        rf"{_START}(?:{_WD},? )?(?P<a>\d{{1,2}})\s?([/\-])\s?(?P<b>\d{{1,2}})(?:\s?[-–]\s?\d{{1,2}}(?=/))?\s?\2\s?'?"
-        rf"(?:{_CENTURY}|\d\d)(?:{_TO}\d{{1,2}}\2\d{{1,2}}\2(?:{_CENTURY}|\d\d)(?!\d))?{_CLOCK}(?:{_END}"
+        rf"{START}(?:{_WD},? )?(?P<a>\d{{1,2}})\s?([/\-])\s?(?P<b>\d{{1,2}})(?:\s?[-–]\s?\d{{1,2}}(?=/))?\s?\2\s?'?"
+        rf"(?:{_CENTURY}|\d\d)(?:{_TO}\d{{1,2}}\2\d{{1,2}}\2(?:{_CENTURY}|\d\d)(?!\d))?{_CLOCK}(?:{END}"
         rf"|(?=[a-z]{{3}}))",
         check=_numeric,
     ),
-    Rule("date-bars", Category.DATE, rf"{_START}\d{{1,2}}[|]\d{{1,2}}[|]{_CENTURY}(?!\w)", needs=("|",)),
+    Rule("date-bars", Category.DATE, rf"{START}\d{{1,2}}[|]\d{{1,2}}[|]{_CENTURY}(?!\w)", needs=("|",)),
     Rule(
         "date-dotted",
         Category.DATE,
-        rf"{_START}(?P<a>\d{{1,2}})\.(?P<b>\d{{1,2}})\.(?:(?:1[89]|20)\d\d|\d\d){_CLOCK}{_END}",
+        rf"{START}(?P<a>\d{{1,2}})\.(?P<b>\d{{1,2}})\.(?:(?:1[89]|20)\d\d|\d\d){_CLOCK}{END}",
         check=_numeric,
     ),
     Rule(
         "date-iso",
         Category.DATE,
-        rf"{_START}{_CENTURY}([-/.])(?:1[0-2]|0?[1-9])\1(?:3[01]|[12]\d|0?[1-9])(?!\d){_CLOCK}",
+        rf"{START}{_CENTURY}([-/.])(?:1[0-2]|0?[1-9])\1(?:3[01]|[12]\d|0?[1-9])(?!\d){_CLOCK}",
     ),
     Rule(
         "date-stamp",
@@ -233,46 +225,46 @@ RULES: Final = (
         r"|\d{8})\b",
         needs=("dob", "d.o.b", "birth", "born", "date"),
     ),
-    Rule("date-year-month", Category.DATE, rf"{_START}(?:19|20)\d\d-(?:1[0-2]|0[1-9]){_END}", score=0.85),
+    Rule("date-year-month", Category.DATE, rf"{START}(?:19|20)\d\d-(?:1[0-2]|0[1-9]){END}", score=0.85),
     Rule(
         "date-month-slash-year",
         Category.DATE,
-        rf"{_START}(?:1[0-2]|0?[1-9])[/](?:19|20)\d\d{_END}|{_START}(?:1[0-2]|0[1-9])-(?:19"
-        rf"|20)\d\d{_END}",
+        rf"{START}(?:1[0-2]|0?[1-9])[/](?:19|20)\d\d{END}|{START}(?:1[0-2]|0[1-9])-(?:19"
+        rf"|20)\d\d{END}",
         score=0.9,
     ),
     Rule(
         "date-slash",
         Category.DATE,
-        rf"(?P<lead>{_LOOSE})(?::?\s{{1,2}}|:| ?\()(?:(?:the|on|was|is) )?(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]"
+        rf"(?P<lead>{BEFORE_DAY})(?::?\s{{1,2}}|:| ?\()(?:(?:the|on|was|is) )?(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]"
         rf"|[12]\d"
-        rf"|0?[1-9])(?:{_TO}\d{{1,2}}/\d{{1,2}}(?:/\d{{2,4}})?|-\d{{1,2}})?){_END}",
+        rf"|0?[1-9])(?:{_TO}\d{{1,2}}/\d{{1,2}}(?:/\d{{2,4}})?|-\d{{1,2}})?){END}",
         score=0.85,
-        check=_loose,
+        check=is_day,
         needs=("/",),
     ),
     Rule(
         "date-weekday-slash",
         Category.DATE,
-        rf"\b{_WD},? (?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d|0?[1-9]){_END}",
+        rf"\b{_WD},? (?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d|0?[1-9]){END}",
         score=0.87,
-        check=_loose,
+        check=is_day,
         needs=("/",),
     ),
     Rule(
         "date-slash-second",
         Category.DATE,
-        rf"{_LOOSE}:?\s{{1,2}}\d{{1,2}}/\d{{1,2}}(?:, ?|;? (?:and|or|&) )(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]"
-        rf"|[12]\d|0?[1-9])){_END}",
+        rf"{BEFORE_DAY}:?\s{{1,2}}\d{{1,2}}/\d{{1,2}}(?:, ?|;? (?:and|or|&) )(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]"
+        rf"|[12]\d|0?[1-9])){END}",
         score=0.85,
-        check=_loose,
+        check=is_day,
         needs=("/",),
     ),
     Rule(
         "date-slash-bare",
         Category.DATE,
-        rf"{_START}(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>0[1-9]|1[1346-9]|2[1-35-9]"
-        rf"|31)){_END}(?! ?[\w ]{{0,12}}(?:nodes?|lymph|inch|in\b|cores))",
+        rf"{START}(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>0[1-9]|1[1346-9]|2[1-35-9]"
+        rf"|31)){END}(?! ?[\w ]{{0,12}}(?:nodes?|lymph|inch|in\b|cores))",
         score=0.75,
         check=_no_score,
         needs=("/",),
@@ -280,9 +272,9 @@ RULES: Final = (
     Rule(
         "date-slash-value",
         Category.DATE,
-        rf"{_START}(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d|0?[1-9]))(?:: ?| )\d{{1,3}}\.\d{{1,2}}(?![\d/])",
+        rf"{START}(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d|0?[1-9]))(?:: ?| )\d{{1,3}}\.\d{{1,2}}(?![\d/])",
         score=0.8,
-        check=_loose,
+        check=is_day,
         needs=("/",),
     ),
     Rule(
@@ -296,17 +288,17 @@ RULES: Final = (
     Rule(
         "date-dash",
         Category.DATE,
-        rf"\b(?:on|seen|visit|dated?|since|from)(?: (?:[\d-]{{3,5}} and))? (?P<v>(?P<a>1[0-2]"
-        rf"|0?[1-9])-(?P<b>1[3-9]|2\d|3[01])){_END}",
+        rf"\b(?:on|seen|visit|dated?|since|from|last [a-z]{{2,14}})(?: (?:[\d-]{{3,5}} and))? (?P<v>(?P<a>1[0-2]"
+        rf"|0?[1-9])-(?P<b>1[3-9]|2\d|3[01])){END}",
         score=0.8,
-        check=_loose,
+        check=is_day,
         needs=("-",),
     ),
     Rule(
         "date-slash-range",
         Category.DATE,
-        rf"{_START}(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d|0?[1-9])\s?[-–]\s?(?:1[0-2]"
-        rf"|0?[1-9])/(?:3[01]|[12]\d|0?[1-9])(?:/\d{{2,4}})?{_END}",
+        rf"{START}(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d|0?[1-9])\s?[-–]\s?(?:1[0-2]"
+        rf"|0?[1-9])/(?:3[01]|[12]\d|0?[1-9])(?:/\d{{2,4}})?{END}",
         score=0.8,
         check=_numeric,
         needs=("/",),
@@ -324,7 +316,7 @@ RULES: Final = (
     Rule(
         "date-slash-clock",
         Category.DATE,
-        rf"{_START}(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d"
+        rf"{START}(?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>3[01]|[12]\d"
         rf"|0?[1-9]))(?: at| ?@)? ?(?:\d{{1,2}}:\d\d(?: ?[ap]m)?|(?<=@ )\d{{4}}|(?<=@)\d{{4}})\b",
         score=0.85,
         check=_numeric,
@@ -351,20 +343,11 @@ RULES: Final = (
         digits=False,
     ),
     Rule(
-        "date-holiday",
-        Category.DATE,
-        rf"\b{_HOLIDAY}(?:,? (?:of )?{_Y4})?",
-        score=0.995,
-        check=_single,
-        needs=_HOLIDAYS_NEED,
-        digits=False,
-    ),
-    Rule(
         "date-season",
         Category.DATE,
         rf"\b(?:(?:last|this past|past|early|late|mid|the|in|this|next"
-        rf"|since)[- ]){{1,3}}(?P<v>{_SEASON}(?:,? (?:of )?{_Y4})?)(?= ?[,.;)]|\s(?:of|and|when|she"
-        rf"|he|they|with|after|before)\b|\s?$)|\b(?:{_SEASON},? (?:of )?{_Y4})",
+        rf"|since)[- ]){{1,3}}(?P<v>{_SEASON}(?:,? (?:of )?{YEAR4})?)(?= ?[,.;)]|\s(?:of|and|when|she"
+        rf"|he|they|with|after|before)\b|\s?$)|\b(?:{_SEASON},? (?:of )?{YEAR4})",
         score=0.8,
         check=lambda m: not m[0].startswith(("the fall", "this fall")) or m[0][-1].isdigit(),
         needs=("spring", "summer", "fall", "autumn", "winter"),
@@ -373,7 +356,7 @@ RULES: Final = (
     Rule(
         "date-quarter",
         Category.DATE,
-        rf"\b(?:q[1-4]|(?:first|second|third|fourth) quarter)(?: of|,)? ?{_Y4}",
+        rf"\b(?:q[1-4]|(?:first|second|third|fourth) quarter)(?: of|,)? ?{YEAR4}",
         score=0.85,
     ),
     Rule(

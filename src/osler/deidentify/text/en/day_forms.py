@@ -18,6 +18,7 @@ _NO_DATE: Final = re.compile(
     r"|braden|morse|berg|tinetti|barthel|fim|katz|epworth|hopkins|vanderbilt|conners|chat|pews|sofa|bishop|naming|recall|words?|items?"
     r"|points?"
     r"|visits?|sessions?|treatments?|tx|about|only|got|correct|than|lotrel|vytorin|caduet|norco|percocet|bp|o[dsu]|both"
+    r"|(?:bi|c|i|e|au)pap|avaps|niv|psv?|vent|settings?|simv|pressures?|ishihara|gravity|ns|lr|block|over|room|rm|bed"
     r"|of|is|was|mix|split|snellen|wpm|liters?|sats?|fractions?|fx|cores?|lobes?|cores)"
 )
 _SCORED: Final = re.compile(r"(?:phq|gad|fim|moca|mmse|audit|cage|dast|bdi|cdr|hads|ess)[- ]?\d{0,2}[ :=(]{1,2}$")
@@ -71,6 +72,14 @@ RULES: Final = (
         0.78,
         ("/",),
         is_day_after,
+    ),
+    Rule(
+        "date-slash-falling",
+        Category.DATE,
+        r"(?<![\w/])(?P<word>[a-z]{2,20})[:,]? (?P<v>(?P<a>1[0-2]|0?[1-9])/(?P<b>[1-9]))(?![\w/]|[-.]\d)",
+        0.72,
+        ("/",),
+        lambda m: int(m["a"]) > int(m["b"]) and is_day_after(m),
     ),
     Rule(
         "date-slash-bracket",

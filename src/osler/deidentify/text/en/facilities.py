@@ -70,8 +70,10 @@ _SYSTEMS: Final = (
     r"|Mayo Clinic|NewYork-Presbyterian|NY Presbyterian|Presbyterian|Geisinger|"
     r"Intermountain|Sutter|Providence|Ascension|Banner|Baylor|Emory|Barnes[- ]Jewish|Sentara"
     r"|Northwell|Stanford|Bellevue|Walter Reed|Bumrungrad|Lahey|Tufts|Duke|Yale|Vanderbilt|CVS|Walgreens|Walmart"
-    r"|Rite Aid|Costco|Kroger)\b"
-    r"(?![- ](?:\d|criteria|classification|score|scale|index|stand|treadmill|protocol|activity|swallow|Swallow|Verbal"
+    r"|Rite Aid|Costco|Kroger|Ochsner|OCHSNER|MAYO|KAISER|STANFORD|CEDARS[- ]SINAI|MOUNT SINAI|JOHNS HOPKINS|BAYLOR"
+    r"|GEISINGER|INTERMOUNTAIN|EMORY|DUKE|VANDERBILT|NORTHWELL|CLEVELAND CLINIC|SUTTER|ASCENSION|SENTARA|TUFTS|YALE)\b"
+    r"(?![- ](?:possible|definite|rejected|minor|major|CRITERIA|SCORE|CLASS|STAND|[IV]|\d|criteria|classification"
+    r"|score|scale|index|stand|treadmill|protocol|activity|swallow|Swallow|Verbal"
     r"|forms?\b|assessment|rating"
     r"|treatment|pouch|virus|syndrome|elliptic|clip|brace|x\b))"
 )

@@ -1,6 +1,6 @@
 """Features of the name model: what a word looks like, what the lists say of it, and the words around it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from osler.deidentify.text.en.wordlists import Lexicon
@@ -22,6 +22,7 @@ _NEVER: Final = frozenset(
 _MEDICAL: Final = frozenset("mdo")
 _CLINICAL: Final = frozenset("aedmo")
 _MARGIN: Final = "\n"
+_SITE_JOINS: Final = frozenset({"of", "the", "and", "for", "&", ".", "on", "at"})
 
 
 class Featurizer:
@@ -30,23 +31,30 @@ class Featurizer:
     Parameters
     ----------
     lexicon : mapping of str to tuple of str
+    towns : mapping of str to str
+        The gazetteer, `load_places`.
     hidden : set of str
         Words (lower case) to treat as unknown to the lists; training hides some names so that the model learns to
         do without.
     """
 
-    def __init__(self, lexicon: Lexicon, hidden: frozenset[str] = frozenset()) -> None:
+    def __init__(self, lexicon: Lexicon, towns: Mapping[str, str], hidden: frozenset[str] = frozenset()) -> None:
         self._lexicon = lexicon
+        self._towns = towns
         self._hidden = hidden
         self._words: dict[str, _Word] = {}
 
-    def windows(self, tokens: Sequence[Token]) -> Iterator[tuple[int, int]]:
-        """Return ranges of tokens, apart from each other, that hold every candidate and its surroundings."""
+    def windows(self, tokens: Sequence[Token], case: str) -> Iterator[tuple[int, int]]:
+        """Return ranges of tokens, apart from each other, that hold every candidate and its surroundings.
+
+        In a text without capitals "clinic" and "road" are candidates too: the words before them may name one.
+        """
+        lower = case == "L"
         start = end = -1
         after_title = False
         for position, token in enumerate(tokens):
             word = self._word(token.text)
-            if word.candidate or (after_title and word.alphabetic):
+            if word.candidate or (lower and word.names_site) or (after_title and word.alphabetic):
                 if end < 0 or position - REACH > end or position - start > LONGEST:
                     if end > 0:
                         yield start, end
@@ -80,6 +88,12 @@ class Featurizer:
                 f"{words[at - 2].lower}|{before.lower}|{word.shape}",
                 f"{word.shape}|{after.lower}|{words[at + 2].lower}",
             ]
+            if site := _site(words, at):
+                row += (f"b{site}", f"b{site}{word.shape}", f"b{site}{word.classes}")
+            if i > 0 and f"{before.lower} {word.lower}" in self._towns:
+                row.append("qq1")
+            if i + 1 < len(tokens) and f"{word.lower} {after.lower}" in self._towns:
+                row.append("qq0")
             left = i > 0 and tokens[i - 1].end == tokens[i].start
             right = i + 1 < len(tokens) and tokens[i].end == tokens[i + 1].start
             if left or right:
@@ -109,8 +123,9 @@ class Featurizer:
         word = self._words.get(text)
         if word is None:
             lower = text.lower()
-            codes = () if lower in self._hidden else self._lexicon.get(lower, ())
-            word = self._words[text] = _Word(text, lower, codes)
+            known = lower not in self._hidden
+            codes = self._lexicon.get(lower, ()) if known else ()
+            word = self._words[text] = _Word(text, lower, codes, self._towns.get(lower, "") if known else "")
         return word
 
 
@@ -131,13 +146,15 @@ class _Word:
         "kind",
         "lower",
         "mark",
+        "names_site",
         "own",
         "shape",
         "stops",
     )
 
-    def __init__(self, text: str, lower: str, codes: tuple[str, ...]) -> None:
+    def __init__(self, text: str, lower: str, codes: tuple[str, ...], town: str) -> None:
         self.lower = lower
+        self.names_site = "b" in codes
         self.shape = _shape(text)
         self.alphabetic = text[0].isalpha()
         self.classes = "".join(codes) if codes else ("?" if self.alphabetic else "")
@@ -153,6 +170,7 @@ class _Word:
             f"c={self.classes}",
             f"n={min(len(text), 8)}{self.shape}",
             *(f"c1={code}{self.shape}" for code in codes),
+            *((f"q={town}{self.shape}",) if town else ()),
         )
         self.before = (f"-1={lower}", f"-k={self.kind}")
         self.after = (f"+1={lower}", f"+k={self.kind}")
@@ -172,6 +190,19 @@ def _head(words: Sequence[_Word], at: int) -> str:
         if word.stops:
             break
     return ""
+
+
+def _site(words: Sequence[_Word], at: int) -> str:
+    """Tell how far on, or back, stands what a building or a business is ("Hospital", "Farms"), if the word is none."""
+    here = "0" if words[at].names_site else ""
+    for distance in range(1, REACH + 2):
+        word = words[at + distance]
+        if word.names_site:
+            return f"{here}+{distance}"
+        if word.stops and word.lower not in _SITE_JOINS:
+            break
+    before = words[at - 1]
+    return f"{here}-1" if before.names_site else f"{here}-2" if words[at - 2].names_site else here
 
 
 def case_of(text: str) -> str:

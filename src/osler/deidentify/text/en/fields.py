@@ -13,9 +13,11 @@ from osler.deidentify.text.spans import Category, Span
 
 _PLAIN: Final = (
     r"(?:(?:home|mailing|street|billing|work|current|permanent|patient|temp(?:orary)?|local|school|employer|business)"
-    r" )?addr(?:ess)?(?: line)?(?: ?[12])?|street|residence|city(?: ?[/,&] ?st(?:ate)?)?|town(?:ship)?|county|borough"
+    r" )?addr(?:ess)?(?: line)?(?: ?[123])?|street|residence|city(?: ?[/,& ] ?st(?:ate)?)?(?: ?[/,& ] ?zip)?"
+    r"|town(?:ship)?|county|borough"
     r"|neighbou?rhood|(?:employer|company|workplace|place of (?:work|employment)|work ?place|school|facility|hospital"
     r"|shelter|church|parish|congregation|tribe|reservation)(?: name)?|employed by|name of (?:employer|school|facility)"
+    r"|(?:ordering|service|clinic|visit|performing|collection|draw|site)[ ](?:location|site|facility|lab|clinic)"
     r"|(?:sending|referring|receiving|transferring|originating|outside|admitting|prior|discharge) (?:facility|hospital"
     r"|clinic|site)|(?:preferred |home |local |retail )?pharmacy(?: name)?|place of birth|birth ?place|hometown"
     r"|(?:nursing|group|funeral) home|dialysis (?:unit|center)|cross streets?|scene(?: of accident)?|incident location"
@@ -28,7 +30,7 @@ _NUMBERED: Final = (
 )
 _LABEL: Final = re.compile(
     rf"(?:^|(?<=[;|\t,.(])[ ]?|(?<=  ))[ \t*\-]{{0,4}}(?:(?P<plain>{_PLAIN})|(?P<numbered>{_NUMBERED}))"
-    r"(?P<joint>[ \t]{0,3}[:=|][ \t]{0,12}|[ ]?\t{1,3}[ ]{0,3}|[ ]{2,16})(?=[^\s:|=])",
+    r"(?P<joint>[ \t]{0,16}[:=|][ \t]{0,16}|[ ]?\t{1,3}[ ]{0,3}|[ ]{2,16})(?=[^\s:|=])",
     re.MULTILINE,
 )
 _CELL: Final = re.compile(
@@ -63,7 +65,7 @@ class Fields:
     def spans(self, document: Document) -> Iterator[Span]:
         """Return the values of labels such as "Employer:"."""
         text, lower = document.shadow.text, document.shadow.lower
-        for label in _LABEL.finditer(lower):
+        for label in _LABEL.finditer(lower.replace("_", " ")):
             cell = _CELL.match(lower, label.end())
             if cell is None:
                 continue

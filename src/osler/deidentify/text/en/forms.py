@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from osler.deidentify.text.en.lexicon import is_vocabulary
 from osler.deidentify.text.en.numbers import DIGIT, OVER_89
 from osler.deidentify.text.rule import Rule
 from osler.deidentify.text.spans import Category
@@ -32,6 +33,14 @@ RULES: Final = (
         rf"\b[A-Z][\w'\-]{{1,24}},? \(?{_OLD} ?[MFmf](?=\)|\s[A-Zwph]|,)",
         0.85,
         check=_no_fever,
+        cased=True,
+    ),
+    Rule(
+        "age-after-name",
+        Category.AGE,
+        rf"\b(?P<one>[A-Z][a-z'\-]{{1,24}}) (?P<two>[A-Z][\w'\-]{{1,24}}), {_OLD}(?=, )",
+        0.85,
+        check=lambda m: not (is_vocabulary(m["one"].lower()) and is_vocabulary(m["two"].lower())),
         cased=True,
     ),
     Rule("age-said", Category.AGE, rf", (?P<v>{OVER_89})(?=[.,;)]|\s?$)", 0.8, ("ninety", "hundred"), digits=False),

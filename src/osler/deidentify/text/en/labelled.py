@@ -28,7 +28,8 @@ _LABELS: Final = (
         Category.MRN,
         rf"mrn(?:s|o)?|m\.r\.n\.?|mr(?= ?[#:]|$)|mr (?:no|num)|med(?:ical)?[. ]{{0,2}}rec(?:ord)?s?|{_PERSON}|empi"
         rf"|mpi|pmi"
-        r"|ur ?n|u?mrn|ur (?:no|number)|nhs|nhi|chi (?:no|number)|health record|pid|crn|medrec|ehr id",
+        r"|ur ?n|u?mrn|ur (?:no|number)|nhs|nhi|chi (?:no|number)|health record|pid|crn|hrn|phn|medrec|ehr (?:id|no)"
+        r"|chi(?= ?[#:=])|ehr(?= ?#)|epic id",
         r"record|hosp(?:ital)?|chart|patient|pt|unit|pas|dossier",
     ),
     _Label(
@@ -70,7 +71,8 @@ _LABELS: Final = (
     _Label(
         "device",
         Category.DEVICE,
-        r"serial|s/n|sn|ser\.? no|udi(?:-[dp]i)?|imei|meid|device (?:id|identifier|serial|no|number)|imsi|iccid"
+        r"serial|s/n|sn|ser\.?(?= ?(?:#|no\b|num))|udi(?:-[dp]i)?|imei|meid|device (?:id|identifier|serial|no"
+        r"|number)|imsi|iccid"
         r"|asset tag|lot (?:no|number)",
         r"device|pacemaker|icd|implant|pump|generator|stimulator|lead|ventilator|lot|batch|model|asset",
     ),
@@ -93,8 +95,12 @@ _LABELS: Final = (
         Category.OTHER_ID,
         r"id|uid|uuid|guid|accession|accn?|specimen (?:id|no|number)|tax id|ein|unos(?: id)?|dod(?: id)?"
         r"|military id|employee (?:id|no|number)|(?:user|login) ?id|user ?name|badge|claim (?:no|number|id)"
-        r"|record locator|prior auth(?:orization)?|requisition|barcode|docket|inmate",
-        r"specimen|path(?:ology)?|surg(?:ical)? path|cytology|lab|sample|req|order|case|study|trial|subject|participant"
+        r"|pass(?:word|code|phrase)|code ?word|record locator|snap(?:chat)?|insta(?:gram)?|tik ?tok|twitter|discord"
+        r"|telegram|venmo|cash ?app|we ?chat|handle|screen ?name|prior auth(?:orization)?|requisition|barcode|docket"
+        r"|inmate|a#|alien (?:no|number|reg\w*)|uscis|doc ?#|tdcj|cdcr|c-?file|va file"
+        r"|(?:run|trip|dispatch|incident|pcr) ?(?:#|no\b|num\w*)",
+        r"specimen|path(?:ology)?|surg(?:ical)? path|surgical(?= ?[#:]| no\b)|police report|cytology|lab|sample|req"
+        r"|order|case|study|trial|subject|participant"
         r"|enrol?lment|exam|report|employee|student|staff|prescription|rx|claim|confirmation|reference|ref|ticket"
         r"|referral|auth(?:orization)?|donor|transaction|tracking|user|login|document|doc|file|identification"
         r"|national|personal|military|incident|dictation|job|dt|screening|randomi[sz]ation|kit|protocol|booking"
@@ -108,8 +114,9 @@ _TOKEN: Final = re.compile(
 )
 _GROUPS: Final = re.compile(
     r"(?:[a-z]{0,3}\d{2,5}(?: \d{1,6}){1,5}(?:[- ][a-z]{1,2})?|[a-z]{1,2}\d\d(?: [a-z0-9]{1,4}){3,7}"
-    r"|[a-z]\d{3,4} \d{2} \d{6}|\d{6,9} \d{2,4})"
-    r"(?![\w/%]|[.:]\d)"
+    r"|[a-z]\d{3,4} \d{2} \d{6}|\d{6,9} \d{2,4}|[a-z]{1,3} \d{2,5}(?: \d{2,5}){1,5}(?: (?:[b-hj-z](?!\w)"
+    r"|[ai](?= ?[.,;)\n]|\s?$)))?)"
+    r"(?![\w%]|/\d|[.:]\d)(?: ?/ ?\d{1,2}(?!\w))?"
 )
 _APART: Final = re.compile(
     r"\d(?:[ \-]\d){4,19}(?!\w)|\d{3,5}\n\d{1,5}(?![\w/]|[ -]?(?:yo\b|y/o|years?|yrs?|[mf]\b)|[.:-]\d)"
@@ -127,14 +134,18 @@ _PLATE: Final = re.compile(
     r"|\d{1,4}[- ]?[a-z]{1,4}(?:[- ]?[a-z0-9]{2,4})?|[a-z\d]{5,8}))(?![a-z0-9])"
 )
 _WORD: Final = re.compile(r"[a-z][\w.\-@]{2,40}")
-_SAYS_WORD: Final = re.compile(r"user ?(?:name|id)?|login|rx ?pcn|unos(?: id)?|passport|udi")
+_SAYS_WORD: Final = re.compile(
+    r"user ?(?:name|id)?|login|rx ?pcn|unos(?: id)?|passport|udi|pass(?:word|code|phrase)|code ?word|snap(?:chat)?"
+    r"|insta(?:gram)?|tik ?tok"
+    r"|twitter|discord|telegram|venmo|cash ?app|we ?chat|handle|screen ?name"
+)
 _MEASURE: Final = re.compile(
     r"\s?(?:%|m(?:g|cg|l|m|mol|eq)\b|mmhg|cm\b|kg\b|bpm|iu\b|units?\b|years?|yrs?|days?|weeks?|months?|hours?|x\b"
     r"|fr\b|french|gauge|ma\b|views?\b|per\b|cells?\b|french)"
 )
 _NO_VALUE: Final = re.compile(
     r"\d{1,2}/\d{1,2}(?:/\d{2,4})?|(?:19|20)\d\d(?:[-/.]\d\d?[-/.]\d\d?)?|\d{1,2}-\d{1,2}-(?:\d\d|\d{4})|\d+\.\d+"
-    r"|\d+/\d+|\d{1,3}-\d{1,3}"
+    r"|\d{1,4}/\d+|\d{1,3}-\d{1,3}"
     r"|\d{1,2}\.\d{1,2}\.\d{2,4}|.*(?:yo[mf]?|mg|ml)"
 )
 _ACCESSORY: Final = re.compile(r"[a-z]{1,3}\d{1,2}(?:-[a-z]?\d{1,2})?")
@@ -221,7 +232,7 @@ def _end_of_value(lower: str, start: int, joint: str, label: _Label, sure: bool)
         suffix = _DEPENDENT.match(lower, token.end()) if label.category is Category.HEALTH_PLAN else None
         return suffix.end() if suffix else token.end()
     word = _WORD.match(lower, start)
-    if word and _ASSIGNS.search(joint) and _SAYS_WORD.search(joint):
+    if word and _SAYS_WORD.search(joint) and (_ASSIGNS.search(joint) or '"' in joint):
         return word.end()
     return start
 
@@ -246,4 +257,5 @@ def _is_value(token: re.Match[str], joint: str, sure: bool) -> bool:
         return False
     if value.isdigit():
         return digits >= 5 and not value.endswith("000")
-    return digits >= 3 and (len(value) >= 6 or "-" in value)
+    shortest = 5 if _ASSIGNS.search(joint) else 6
+    return digits >= 3 and (len(value) >= shortest or "-" in value)

@@ -11,8 +11,8 @@ _NOUN: Final = (
     r"|(?:the )?last (?:4|four)(?: digits)?(?: of)?|reads|filed|under|commission|certificate"
 )
 IS: Final = (
-    rf"(?:[ \t_]{{0,4}}(?:\b(?:{_NOUN})\b(?![/\-]\w)\.?(?:'s)?|n[o°º]\.|[:=#,>|()\[\]*\"\-]"
-    rf"|\.{{1,40}})){{0,6}}[ \t]{{0,8}}(?:\r?\n[ \t]{{0,8}}){{0,2}}"
+    rf"(?:[ \t_]{{0,16}}(?:\b(?:{_NOUN})\b(?![/\-]\w)\.?(?:'s)?|n[o°º]\.|[:=#,>|()\[\]*\"\-]"
+    rf"|\.{{1,40}})){{0,6}}[ \t]{{0,20}}(?:\r?\n[ \t]{{0,8}}){{0,2}}"
 )
 """What may stand between a label and its value."""
 

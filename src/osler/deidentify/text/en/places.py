@@ -32,7 +32,21 @@ _TYPE: Final = (
 )
 _UNIT: Final = (
     r"(?:,?\s{1,3}(?:[Aa]pt|[Aa]partment|APT|[Ss]uite|SUITE|STE|[Ss]te|[Uu]nit|UNIT|[Rr]oom|RM"
+    r"|[Ll]ot|LOT|[Ss]pace|SPACE|[Ss]pc|SPC|[Tt]railer|TRLR|[Tt]rlr|[Pp]enthouse|PH"
     r"|[Ff]loor|[Ff]l|[Bb]ldg|#)\.?\s?#?\s?[\w\-]{1,6})?"
+)
+
+
+_TWO_WORD_STATES: Final = frozenset(
+    f"{first} {second}"
+    for first, seconds in (
+        ("New", ("Hampshire", "Jersey", "Mexico")),
+        ("North", ("Carolina", "Dakota")),
+        ("South", ("Carolina", "Dakota")),
+        ("West", ("Virginia",)),
+        ("Rhode", ("Island",)),
+    )
+    for second in seconds
 )
 
 
@@ -52,8 +66,13 @@ def place_rule(
     needs: tuple[str, ...] = (),
     digits: bool = True,
 ) -> Rule:
-    """Return a rule of places, which looks at the text as written."""
-    return Rule(name, Category.LOCATION, pattern, score, needs, check, cased=True, digits=digits)
+    """Return a rule of places, which looks at the text as written; what it finds is more than a state."""
+
+    def holds(match: re.Match[str]) -> bool:
+        value = match["v"] if "v" in match.re.groupindex else match[0]
+        return value not in _TWO_WORD_STATES and (check is None or check(match))
+
+    return Rule(name, Category.LOCATION, pattern, score, needs, holds, cased=True, digits=digits)
 
 
 def _abroad(match: re.Match[str]) -> bool:
@@ -89,9 +108,11 @@ RULES: Final = (
     ),
     place_rule(
         "street-named",
-        rf"\b(?:on|at|of|near|off|from) (?P<v>{CAPITALISED}(?: {CAPITALISED})? (?:Street|St\b|Avenue"
+        rf"\b(?:on|at|of|near|off|from|along|down|across|and|@) (?P<v>(?:(?:[NSEW]|NE|NW|SE|SW)\.? )?"
+        rf"(?:{CAPITALISED}(?: {CAPITALISED})?|\d{{1,3}}(?:st|nd|rd|th)) (?:Street|St\b|Avenue"
         rf"|Ave\b|Road|Rd\b|Boulevard|Blvd\.?|Lane|Drive|Parkway"
-        rf"|Highway|Hwy\b\.?|Pkwy\b|Ln\b|Trail|Turnpike|Circle|Loop)(?: and {CAPITALISED}(?: {CAPITALISED})?)?)",
+        rf"|Highway|Hwy\b\.?|Pkwy\b|Ln\b|Trail|Turnpike|Circle|Cir\b|Loop|Court|Place|Terrace|Pike|Alley"
+        rf"|Dr\b\.?)(?: and {CAPITALISED}(?: {CAPITALISED})?)?)",
         0.85,
         digits=False,
     ),

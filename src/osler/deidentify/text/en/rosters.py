@@ -99,6 +99,36 @@ RULES: Final = (
         cased=True,
         digits=False,
     ),
+    Rule(
+        "name-last-first",
+        Category.NAME,
+        rf"(?m)(?:^|[;|] ?|\t)(?P<v>{_NAME}(?:[ -]{_NAME})?, {_NAME}(?: [A-Z]\b\.?)?)"
+        r"(?=[ \t]{0,4}[;|,(]?[ \t]{0,8}(?:\d{1,3} ?(?:[FMfm]\b|[Yy]/?[Oo]|-year)|[MF]/\d|DOB|MRN|\d{1,2}[./-]\d{1,2}"
+        r"[./-]\d{2}))",
+        0.85,
+        (",",),
+        cased=True,
+        digits=False,
+    ),
+    Rule(
+        "name-initials",
+        Category.NAME,
+        r"\b[Ii]nitials?(?: are| is)?[:=]? ?(?P<v>[A-Z]\.?[A-Z]\.?(?:[A-Z]\b\.?)?)(?![\w])",
+        0.85,
+        ("initial",),
+        cased=True,
+        digits=False,
+    ),
+    Rule(
+        "name-user",
+        Category.NAME,
+        r"\b(?:provider|user|author|signed(?: by)?|entered by|clinician|physician|nurse|rn|md|tech|attending)"
+        r"[ \t]{0,16}[:=|][ \t]{0,16}(?P<v>[a-z]{2,20}[_.][a-z]{1,20})(?![\w.@])",
+        0.85,
+        ("_", "."),
+        lambda m: not all(map(is_vocabulary, re.split(r"[_.]", m["v"]))),
+        digits=False,
+    ),
     _name(rf"(?m)^\[\d{{1,2}}:\d\d(?::\d\d)?\] (?P<v>{_SOLID}):", 0.85, ("[",)),
     _name(
         rf"(?m)^(?:RE|Re|re|Regarding|PATIENT|Patient|Pt|Name|Last|First|Surname|Given|Nurse|Attending|Tech|Surgeon"

@@ -5,6 +5,7 @@ from typing import Final
 
 from osler.deidentify.text.en.labels import IS, SAID, digits
 from osler.deidentify.text.en.lexicon import is_vocabulary
+from osler.deidentify.text.en.numbers import DIGIT
 from osler.deidentify.text.rule import Rule
 from osler.deidentify.text.spans import Category
 
@@ -109,6 +110,7 @@ RULES: Final = (
         0.99,
         ("ss", "social"),
     ),
+    Rule("ssn-masked", Category.SSN, r"(?<![\w*])[x*]{3}[-. ]?[x*]{2}[-. ]?\d{4}(?![\w]|-\d)", 0.996, ("x", "*")),
     Rule(
         "ssn-near",
         Category.SSN,
@@ -117,6 +119,16 @@ RULES: Final = (
         0.93,
         ("ssn", "soc"),
         lambda m: len(digits(m)) == 9,
+    ),
+    Rule(
+        "ssn-last-four",
+        Category.SSN,
+        rf"\b(?:social(?: security)?(?: number)?|ssn|soc)(?: number)?,? (?:[a-z']{{1,8}} ){{0,3}}?(?:end(?:s|ing)?"
+        rf"|last four|last 4)"
+        rf"(?: digits)?(?: of| in| with| are| is|,|:){{0,2}} (?P<v>{DIGIT}(?:[-, ]{{1,3}}{DIGIT}){{3}})\b",
+        0.97,
+        ("soc", "ssn"),
+        digits=False,
     ),
     Rule(
         "ssn-spoken",
@@ -217,6 +229,24 @@ RULES: Final = (
         lambda m: m["v"] is None or any(map(str.isdigit, m["v"])) or not is_vocabulary(m["v"]),
         digits=False,
     ),
+    Rule(
+        "json-id",
+        Category.OTHER_ID,
+        r"\"[a-z_]{0,30}(?:id|identifier|number|accession"
+        r"|reference)\"\s{0,3}:\s{0,3}\"?(?P<v>(?=[^\"\n]{0,30}\d)[\w\-./ ]{2,60})",
+        0.72,
+        ('": ', '":', '" :'),
+    ),
+    Rule(
+        "code",
+        Category.OTHER_ID,
+        r"(?<![\w.\-/])(?:\d{2,4}-[A-Z]{1,4}-\d{3,8}|[A-Z]{2,4}-\d{4,8}-[A-Z0-9]{1,4}"
+        r"|[A-Z]{1,3}\d{1,3}-[A-Z]{1,3}-\d{2,8})(?![\w]|-\d)",
+        0.78,
+        (),
+        _is_code,
+        cased=True,
+    ),
     Rule("uuid", Category.OTHER_ID, r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", 0.95, ("-",)),
     Rule("dicom-uid", Category.OTHER_ID, r"(?<![\w.])[0-2](?:\.\d{1,39}){5,20}(?![\w])", 0.9, (".",)),
     Rule(
@@ -231,6 +261,14 @@ RULES: Final = (
         Category.OTHER_ID,
         r"(?<![\w.\-])(?:[a-z]{1,8}[-_]?){1,2}\d{5,14}(?:[-_][a-z0-9]{1,6})?(?![\w]|-\d)",
         0.8,
+        (),
+        _is_code,
+    ),
+    Rule(
+        "code",
+        Category.OTHER_ID,
+        r"(?<![\w.\-])(?=(?:[a-z\-]{0,4}\d){5})[a-z]{1,5}-?\d{1,4}[a-z]{1,3}-?\d{3,10}[a-z]?(?![\w]|-\d)",
+        0.75,
         (),
         _is_code,
     ),

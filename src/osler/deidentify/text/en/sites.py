@@ -171,7 +171,9 @@ RULES: Final = (
     place_rule(
         "address-line",
         r"\b(?:[Hh]ome |[Mm]ailing )?(?:[Aa]ddress|ADDRESS)(?: is)?:?"
-        r" (?P<v>(?:No\. ?)?\d{1,5}[A-Za-z]? [A-Z][^\n.;]{3,70})",
+        r" (?P<v>(?:No\. ?)?\d{1,5}[A-Za-z]? [A-Z](?:(?! (?:and|but|which|with|where|my|phone|cell|tel|she|he"
+        r"|they)\b|  )"
+        r"[^\n.;]){3,70})",
         0.9,
         needs=("address",),
     ),

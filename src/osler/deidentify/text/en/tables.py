@@ -51,7 +51,10 @@ _COLUMNS: Final = (
     (Category.BIOMETRIC, r"(?:finger|voice|palm)[ _]?print(?:[ _]?id)?|biometric(?:[ _]?(?:id|template))?|iris[ _]?id"),
     (Category.LICENSE, r"(?:dl|lic)(?:[ _]?(?:no|number|#))?|licen[cs]e(?:[ _]?(?:no|number))?|npi|dea"),
     (Category.DEVICE, r"serial(?:[ _]?(?:no|number))?|sn|s/n|udi|device[ _]?id"),
-    (Category.OTHER_ID, r"id|accession|case(?:[ _]?(?:id|no|number))?|specimen(?:[ _]?(?:id|no))?|order[ _]?(?:id|no)"),
+    (
+        Category.OTHER_ID,
+        r"id|acc(?:ession|n)?|case(?:[ _]?(?:id|no|number))?|specimen(?:[ _]?(?:id|no))?|order[ _]?(?:id|no)",
+    ),
     (Category.AGE, r"age"),
 )
 _KINDS: Final = tuple((category, re.compile(pattern)) for category, pattern in _COLUMNS)
@@ -82,6 +85,15 @@ _GAPS: Final = tuple(re.compile(gap) for gap in (r"[ ]*\|[ ]*", r"\t", r"[ ]*;[ 
 _LINE: Final = re.compile(r"[^\n]+")
 _EMPTY: Final = re.compile(r"(?:n/?a|none|unk(?:nown)?|no|yes|nil|tbd|pending|null)?[\W_]*")
 _OLD: Final = re.compile(r"(?:9\d|1[0-3]\d)(?: ?(?:y/?o?|yrs?|years?)?[mf]?)?")
+_VALUE: Final = re.compile(r"^\d+$|\d[\d\-/.]*\d")
+"""What no header holds."""
+
+_SLASHED: Final = re.compile(
+    r"(?<![\w/])(?P<labels>[a-z][a-z .#]{1,18}(?:/[a-z][a-z .#]{1,18}){1,4})[ \t]{0,4}:[ \t]{1,4}"
+    r"(?P<values>[^/\n:]{2,40}(?: ?/ ?[^/\n:]{2,40}){1,4})(?=\n|$)"
+)
+"""Labels and values that slashes part."""
+
 _LONGEST: Final = 1000
 _MOST_CELLS: Final = 60
 
@@ -122,6 +134,8 @@ _SEGMENT: Final = re.compile(rf"(?<![\w|])({'|'.join(_SEGMENTS)})\|[^\n]{{4,4000
 _KEPT_PARTS: Final = (3, 5, 6)
 """Components of XAD that may stay or are codes: state, country, address type (HL7 v2.5.1 2.A.83)."""
 _NAME_PARTS: Final = 4
+_DIGITS: Final = re.compile(r"\+?\d[\d() .\-]{2,18}\d(?:\^\d{3,8})?")
+"""Numbers in the components of XTN: the whole of it, or area code and local number (HL7 v2.5.1 2.A.89)."""
 
 
 class Tables:
@@ -132,9 +146,23 @@ class Tables:
         lower = document.shadow.lower
         if "\n" in lower:
             yield from _columns(lower)
+        for slashed in _SLASHED.finditer(lower):
+            yield from _slashed(slashed)
         if "|" in lower:
             for segment in _SEGMENT.finditer(lower):
                 yield from _fields(segment)
+
+
+def _slashed(match: re.Match[str]) -> Iterator[Span]:
+    """Return the values of "Name/MRN/Acc: A / B / C"."""
+    kinds = [_kind(label.strip()) or _kind(label.split()[-1]) for label in match["labels"].split("/") if label.strip()]
+    values = list(re.finditer(r"[^/\s][^/]*", match["values"]))
+    if len(kinds) != len(values) or None in kinds[:1]:
+        return
+    for kind, value in zip(kinds, values, strict=True):
+        if kind is not None and kind is not Category.AGE and not _EMPTY.fullmatch(value[0]):
+            start = match.start("values") + value.start()
+            yield Span(start, start + len(value[0].rstrip()), kind, 0.94, "column")
 
 
 def _columns(lower: str) -> Iterator[Span]:
@@ -163,7 +191,7 @@ def _columns(lower: str) -> Iterator[Span]:
 def _header(line: str) -> tuple[re.Pattern[str], list[Category | None]] | None:
     for gap in _GAPS:
         cells = [line[start:end].strip("\"'*# :") for start, end in _cells(gap, line, 0, len(line))]
-        if not 2 <= len(cells) <= _MOST_CELLS or any(len(cell) > 40 or cell.isdigit() for cell in cells):
+        if not 2 <= len(cells) <= _MOST_CELLS or any(len(cell) > 40 or _VALUE.search(cell) for cell in cells):
             continue
         kinds = [_kind(cell) for cell in cells]
         known = [cell for cell, kind in zip(cells, kinds, strict=True) if kind is not None]
@@ -200,6 +228,9 @@ def _fields(segment: re.Match[str]) -> Iterator[Span]:
 
 
 def _parts(field: str, offset: int, kind: Category) -> Iterator[Span]:
+    if kind is Category.PHONE and "^" in field:
+        for digits in _DIGITS.finditer(field):
+            yield Span(offset + digits.start(), offset + digits.end(), kind, 0.96, "hl7-field")
     wanted = 1 if kind not in {Category.NAME, Category.LOCATION} else _NAME_PARTS if kind is Category.NAME else 9
     at = offset
     for place, part in enumerate(field.split("^")[: wanted or 1]):

@@ -1,16 +1,14 @@
 """Towns of the gazetteer."""
 
-import lzma
 import re
 import unicodedata
 from collections.abc import Iterator
-from importlib.resources import files
 from typing import Final
 
 from osler.deidentify.text.en.crowd import is_crowded
 from osler.deidentify.text.en.lexicon import is_vocabulary
 from osler.deidentify.text.en.terms import terms
-from osler.deidentify.text.en.wordlists import load_lexicon
+from osler.deidentify.text.en.wordlists import load_lexicon, load_places
 from osler.deidentify.text.engine import Document
 from osler.deidentify.text.spans import Category, Span
 
@@ -42,8 +40,9 @@ _EPONYM: Final = re.compile(
     r"|heart study|equation|declaration|assessment|association|knee|hip|cuff|sign)\b",
     re.IGNORECASE,
 )
-_SCORED: Final = re.compile(
-    r" (?:[IVX]{1,4}[A-Ca-c]?\b|[A-D]\d|A\dL\d|\d{1,2}(?=[.,;]|$)|neg\b|pos\b|wnl|Naming|moderate|mild|severe|ok\b)"
+SCORED: Final = re.compile(
+    r" (?:[IVX]{1,4}[A-Ca-c]?\b|[A-Z]\d|[A-D](?=[.,;)]|$)|A\dL\d|\d{1,2}(?=[.,;]|$)|neg\b|pos\b|wnl|Naming|moderate"
+    r"|mild|severe|ok\b|normal|passed|prep\b)"
 )
 _SITE: Final = re.compile(
     r" (?:downtown |medical |general |main |pediatric )?(?:clinics?|office|facility|hospital"
@@ -64,11 +63,12 @@ def _plain(name: str) -> str:
 _TERMS: Final = frozenset({"banff", "baveno", "kasai", "kawasaki", "kennedy", "lugano", "norwalk", "prague"})
 """Towns that a note names for a disease, a score or a procedure, unless the words before say that they are towns."""
 
-_OTHERWISE: Final = frozenset(
+OTHERWISE: Final = frozenset(
     {"home", "english", "french", "german", "polish", "spanish", "russian", "italian", "mandarin"}
 )
 """Towns whose names a note rather writes for another thing: a language, the patient's home."""
 
+_COMMON: Final = frozenset({"w0", "w1", "m", "d", "a", "o"})
 _EDGES: Final = ".'-"
 _ABBREVIATION: Final = re.compile(r"[a-z][A-Z]{2}")
 
@@ -77,9 +77,7 @@ class Towns:
     """Finds towns of the gazetteer: those that are nothing else anywhere, the others where the words before say so."""
 
     def __init__(self) -> None:
-        packed = files("osler.deidentify.text.en.data").joinpath("places.txt.xz").read_bytes()
-        entries = (line.split("\t") for line in lzma.decompress(packed).decode().splitlines())
-        self._codes = {entry[0]: entry[1] for entry in entries}
+        self._codes = load_places()
         self._firsts = frozenset(name.split(" ")[0].rstrip(_EDGES) for name in self._codes)
         self._lexicon = load_lexicon()
 
@@ -94,11 +92,17 @@ class Towns:
             for name in (match["v"], match["v"].split(" ")[0]):
                 end = match.start("v") + len(name)
                 code = self._codes.get(name)
-                if (code == "p" or (code and (match["home"] or not is_vocabulary(name)))) and not _EPONYM.match(
-                    text, end, end + 60
-                ):
+                if (
+                    code == "p"
+                    or (code and (match["home"] or not self._is_common(name, verb=match[0].startswith("to "))))
+                ) and not _EPONYM.match(text, end, end + 60):
                     yield Span(match.start("v"), end, Category.LOCATION, 0.8, "town")
                     break
+
+    def _is_common(self, name: str, *, verb: bool) -> bool:
+        """Tell whether a word in smalls is rather no town: "to brush" is none, "from duluth" is one."""
+        codes = self._lexicon.get(name, ("w0",))
+        return is_vocabulary(name) and not ((_COMMON | {"w2"}) if verb else _COMMON).isdisjoint(codes)
 
     def _no_terms(self, document: Document, found: list[Span]) -> Iterator[Span]:
         """Return the spans without those towns that are part of a clinical term, or eponyms among others."""
@@ -149,12 +153,12 @@ class Towns:
 
     def _is_place(self, text: str, start: int, name: str) -> bool:
         code = self._codes.get(name.lower() if name.isascii() else _plain(name))
-        if code is None or name.lower() in _OTHERWISE:
+        if code is None or name.lower() in OTHERWISE:
             return False
         end = start + len(name)
         if (
             _EPONYM.match(text, end, end + 60)
-            or _SCORED.match(text, end, end + 12)
+            or SCORED.match(text, end, end + 12)
             or _TITLE.search(text, max(0, start - 8), start)
         ):
             return False

@@ -1,8 +1,9 @@
-"""Fit the name model: ``python -m osler.deidentify.text.en.train [--text FILE...] [--carriers FILE...]``.
+"""Fit the model: ``python -m osler.deidentify.text.en.train [--text FILE...] [--carriers FILE...] [--parts PART...]``.
 
 ``--text`` takes JSON lines ``{"id", "text", "spans": [{"start", "end", "cat"}]}``; three tenths (by id) are left
 for measuring. ``--carriers`` takes CSV files of dialogues and notes, into which names are planted. The generated
-training notes are always used. The same files and seed give the same weights.
+training notes are always used, and so are the hand-made texts that are no measure. The same files and seed give the
+same weights.
 """
 
 import argparse
@@ -18,10 +19,12 @@ from typing import Any, Final
 
 import pycrfsuite
 
+from osler.deidentify.text.corpus.hand_made import TRAINING_PARTS, hand_made_texts
 from osler.deidentify.text.corpus.notes import training_notes
 from osler.deidentify.text.corpus.people import People, Person
 from osler.deidentify.text.en.features import Featurizer, case_of
-from osler.deidentify.text.en.wordlists import load_lexicon
+from osler.deidentify.text.en.places import STATE_NAME
+from osler.deidentify.text.en.wordlists import countries, load_lexicon, load_places
 from osler.deidentify.text.engine import Document
 from osler.deidentify.text.spans import Category
 
@@ -30,11 +33,14 @@ GENERATED: Final = 14000
 REPEATED: Final = 3
 """How often each text of ``--text`` is learnt from, each time with other names hidden and other features dropped."""
 
+HAND_MADE_REPEATED: Final = 4
+"""The same for each hand-made text."""
+
 HIDDEN: Final = 0.3
-"""Share of the names of a text that the lists are made not to know."""
+"""Share of the words of a text's names and places that the lists are made not to know."""
 
 HIDDEN_OTHERS: Final = 0.04
-"""The same for words that are no names."""
+"""The same for words that are neither."""
 
 DROPPED: Final = 0.15
 """Share of the features left out in training, so that no single word carries a decision."""
@@ -47,10 +53,11 @@ _PATIENT: Final = re.compile(r"\b[Tt]he patient\b(?!')|\bPatient\b(?! ?:)")
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A text and the ranges of its names."""
+    """A text and the ranges of its names, and of its places below the state."""
 
     text: str
     names: tuple[tuple[int, int], ...]
+    places: tuple[tuple[int, int], ...] = ()
 
 
 def main() -> None:
@@ -58,10 +65,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--text", type=Path, nargs="*", default=[])
     parser.add_argument("--carriers", type=Path, nargs="*", default=[])
+    parser.add_argument("--parts", nargs="*", default=TRAINING_PARTS, help="parts of the hand-made texts")
     parser.add_argument("--out", type=Path, default=_WEIGHTS)
     arguments = parser.parse_args()
     rng = random.Random(SEED)  # noqa: S311  not a secret: training must be repeatable
-    labelled = [*_generated(), *(list(annotated(arguments.text)) * REPEATED), *planted(arguments.carriers, rng)]
+    labelled = [
+        *_generated(),
+        *(list(annotated(arguments.text)) * REPEATED),
+        *(list(hand_made(arguments.parts)) * HAND_MADE_REPEATED),
+        *planted(arguments.carriers, rng),
+    ]
     arguments.out.parent.mkdir(exist_ok=True)
     fit(labelled, rng, arguments.out)
 
@@ -70,28 +83,29 @@ def fit(labelled: Iterable[Labelled], rng: random.Random, out: Path, *, iteratio
     """Fit the model to labelled texts and write it."""
     trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     trainer.set_params({"c1": 0.4, "c2": 0.02, "max_iterations": iterations, "feature.minfreq": 2})
-    lexicon = load_lexicon()
     for example in labelled:
-        _append(trainer, example, Featurizer(lexicon, _hidden(example, rng)), rng)
+        _append(trainer, example, Featurizer(load_lexicon(), load_places(), _hidden(example, rng)), rng)
     trainer.train(str(out))
 
 
 def _append(trainer: Any, example: Labelled, featurizer: Featurizer, rng: random.Random) -> None:
     document = Document(example.text)
     text, tokens = document.shadow.text, document.tokens
-    inside = bytearray(len(example.text) + 1)
-    for start, end in example.names:
-        inside[start:end] = b"\1" * (end - start)
-    labels = ["N" if inside[document.shadow.to_input(t.start, t.end)[0]] else "O" for t in tokens]
+    inside = ["O"] * (len(example.text) + 1)
+    for label, ranges in (("N", example.names), ("L", example.places)):
+        for start, end in ranges:
+            inside[start:end] = label * (end - start)
+    labels = [inside[document.shadow.to_input(t.start, t.end)[0]] for t in tokens]
     case = case_of(text)
-    for start, end in featurizer.windows(tokens):
+    for start, end in featurizer.windows(tokens, case):
         rows = featurizer.features(text, tokens, start, end, case)
         trainer.append([[f for f in row if rng.random() >= DROPPED] for row in rows], labels[start:end])
 
 
 def _hidden(example: Labelled, rng: random.Random) -> frozenset[str]:
-    """Choose the words that the lists are made not to know: some of the names, and a few of the other words."""
-    names = {w.lower() for start, end in example.names for w in _WORD.findall(example.text[start:end])}
+    """Choose the words that the lists are made not to know: some of the names and places, and a few others."""
+    ranges = (*example.names, *example.places)
+    names = {w.lower() for start, end in ranges for w in _WORD.findall(example.text[start:end])}
     others = set(map(str.lower, _WORD.findall(example.text))) - names
     hidden = {word for word in sorted(names) if rng.random() < HIDDEN}
     return frozenset(hidden | {word for word in sorted(others) if rng.random() < HIDDEN_OTHERS})
@@ -99,7 +113,23 @@ def _hidden(example: Labelled, rng: random.Random) -> frozenset[str]:
 
 def _generated() -> Iterator[Labelled]:
     for note in training_notes(GENERATED, seed=SEED):
-        yield Labelled(note.text, tuple((p.start, p.end) for p in note.planted if p.category is Category.NAME))
+        yield _labelled(note.text, ((p.start, p.end, p.category) for p in note.planted))
+
+
+def hand_made(parts: Iterable[str]) -> Iterator[Labelled]:
+    """Return the hand-made texts of some parts."""
+    for part in parts:
+        for gold in hand_made_texts(part):
+            yield _labelled(gold.text, ((m.start, m.end, m.category) for m in gold.marked))
+
+
+def _labelled(text: str, spans: Iterable[tuple[int, int, str]]) -> Labelled:
+    spans = tuple(spans)
+    names, places = (
+        tuple((start, end) for start, end, category in spans if category == wanted)
+        for wanted in (Category.NAME, Category.LOCATION)
+    )
+    return Labelled(text, names, places)
 
 
 def is_held_out(text_id: str) -> bool:
@@ -113,7 +143,13 @@ def annotated(paths: Iterable[Path]) -> Iterator[Labelled]:
         for line in path.read_text("utf-8").splitlines():
             row = json.loads(line)
             if not is_held_out(row["id"]):
-                yield Labelled(row["text"], tuple((s["start"], s["end"]) for s in row["spans"] if s["cat"] == "NAME"))
+                text = row["text"]
+                spans = ((s["start"], s["end"], s["cat"]) for s in row["spans"])
+                yield _labelled(text, (span for span in spans if not _may_stay(text[span[0] : span[1]])))
+
+
+def _may_stay(value: str) -> bool:
+    return value.lower() in countries() or re.fullmatch(STATE_NAME, value) is not None
 
 
 def planted(paths: Iterable[Path], rng: random.Random) -> Iterator[Labelled]:

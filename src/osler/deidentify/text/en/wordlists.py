@@ -24,6 +24,14 @@ def load_lexicon() -> Lexicon:
     return lexicon
 
 
+@cache
+def load_places() -> Mapping[str, str]:
+    """Read the gazetteer: for a town in lower case, without accents, the code that ``data/build_places.py`` gave it."""
+    packed = files("osler.deidentify.text.en.data").joinpath("places.txt.xz").read_bytes()
+    lines = (line.split("\t") for line in lzma.decompress(packed).decode().splitlines())
+    return {line[0]: line[1] for line in lines}
+
+
 def _parts(code: str) -> tuple[str, ...]:
     parts: list[str] = []
     for character in code:
