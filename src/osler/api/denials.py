@@ -42,7 +42,8 @@ class _Batch:
         """Count a refusal."""
         key: _Key = (record.event, record.agent, *record.detail.items())
         if key not in self.counts and len(self.counts) >= MOST_KINDS - 1:
-            record = replace(record, detail={"reason": "various"})
+            # Neither may what a peer calls itself make an entry more.
+            record = replace(record, agent=replace(record.agent, name="unknown"), detail={"reason": "various"})
             key = (record.event, record.agent)
         first, count = self.counts.get(key, (record, 0))
         self.counts[key] = (first, count + 1)

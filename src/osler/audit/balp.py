@@ -17,7 +17,8 @@ _ENTITY_ROLE: Final = "http://terminology.hl7.org/CodeSystem/object-role"
 _RESOURCE_TYPE: Final = "http://hl7.org/fhir/resource-types"
 _PARTICIPATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _SOURCE_TYPE: Final = "http://terminology.hl7.org/CodeSystem/security-source-type"
-_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+"""A logical id of FHIR."""
 _ACT_REASON: Final = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 _REASONS: Final = {"BTG": "break the glass"}
 _IP: Final = re.compile(r"[0-9a-fA-F.:\[\]]+")
@@ -86,12 +87,16 @@ def to_fhir(
     ----------
     HL7 FHIR R4 AuditEvent; IHE ITI Basic Audit Log Patterns 1.1.3; DICOM PS3.15 A.5.3
     """
-    common = common_part(record, recorded_at=recorded_at, site=site, address=address)
-    return common | own_part(record, seq=seq, recorded_at=recorded_at, address=address)
+    own: dict[str, Any] = {"id": str(seq), "meta": {"lastUpdated": moment(recorded_at)}}
+    if profile := profile_of(record, address):
+        own["meta"]["profile"] = [profile]
+    if entities := list(_entities(record)):
+        own["entity"] = entities
+    return common_part(record, recorded_at=recorded_at, site=site, address=address) | own
 
 
 def common_part(record: AuditRecord, *, recorded_at: float, site: str, address: str) -> dict[str, Any]:
-    """Return the elements that do not tell one record from another of the same deed (see ``to_fhir``)."""
+    """Return what the records of one deed share: all but ``id``, ``meta`` and ``entity`` (see ``to_fhir``)."""
     kind = EVENTS[record.event]
     subtypes = [_coding(*kind.subtype)] if kind.subtype else []
     return {
@@ -99,7 +104,7 @@ def common_part(record: AuditRecord, *, recorded_at: float, site: str, address: 
         "type": _coding(*kind.type),
         "subtype": [*subtypes, {"system": OSLER, "code": kind.name}],
         "action": kind.action,
-        "recorded": _moment(recorded_at),
+        "recorded": moment(recorded_at),
         "outcome": str(record.outcome),
         **_purpose(record.purpose),
         "agent": list(_agents(record, site, address)),
@@ -110,22 +115,18 @@ def common_part(record: AuditRecord, *, recorded_at: float, site: str, address: 
     }
 
 
-def own_part(record: AuditRecord, *, seq: int, recorded_at: float, address: str) -> dict[str, Any]:
-    """Return the other elements: ``id``, ``meta`` and ``entity``."""
-    own: dict[str, Any] = {"id": str(seq), "meta": {"lastUpdated": _moment(recorded_at)}}
-    if profile := _profile(record, address):
-        own["meta"]["profile"] = [PROFILES + profile]
-    if entities := list(_entities(record)):
-        own["entity"] = entities
-    return own
-
-
-def _moment(at: float) -> str:
+def moment(at: float) -> str:
+    """Write a time as a FHIR instant, in UTC."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def profile_of(record: AuditRecord, address: str) -> str:
+    """Return the canonical URL of the BALP profile of which a record has all that is mandatory; empty for none."""
+    name = _profile(record, address)
+    return PROFILES + name if name else ""
+
+
 def _profile(record: AuditRecord, address: str) -> str:
-    """Return the name of the BALP profile of which a record has all that is mandatory; empty for none."""
     agent, recipient = record.agent, record.recipient
     if not address or record.outcome:
         return ""
@@ -138,7 +139,7 @@ def _profile(record: AuditRecord, address: str) -> str:
     told = _query(record) if pattern.name == "Query" else one_thing
     if not (pattern.name and by_client and agent.address and told):
         return ""
-    return f"Patient{pattern.name}" if record.patient and _ID.fullmatch(record.patient) else pattern.name
+    return f"Patient{pattern.name}" if record.patient and ID.fullmatch(record.patient) else pattern.name
 
 
 def _purpose(code: str) -> dict[str, Any]:
@@ -191,32 +192,55 @@ def _type(role: _Role) -> dict[str, Any]:
 
 def _entities(record: AuditRecord) -> Iterator[dict[str, Any]]:
     if record.patient is not None:
-        yield {
-            "what": _patient(record.patient),
-            "type": _coding("1", _ENTITY_TYPE, "Person"),
-            "role": _coding("1", _ENTITY_ROLE, "Patient"),
-        }
-    query = _query(record)
-    if query:
-        yield {
-            "type": _coding("2", _ENTITY_TYPE, "System Object"),
-            "role": _coding("24", _ENTITY_ROLE, "Query"),
-            "description": query,
-            "query": base64.b64encode(query.encode()).decode(),
-        }
+        yield patient_entity(record.patient)
+    query = query_entity(record)
+    if query is not None:
+        yield query
     for entity in record.entities:
-        yield {
-            "what": _what(printable(entity)),
-            "type": _found_type(entity) if query else _coding("2", _ENTITY_TYPE, "System Object"),
-            "role": _coding("4", _ENTITY_ROLE, "Domain Resource"),
-        }
+        yield thing_entity(entity, found=query is not None)
     if record.detail:
-        yield {
-            "type": _coding("4", _ENTITY_TYPE, "Other"),
-            "detail": [
-                {"type": name, "valueString": printable(str(value)) or "-"} for name, value in record.detail.items()
-            ],
-        }
+        yield detail_entity(record)
+
+
+def patient_entity(patient: str) -> dict[str, Any]:
+    """Return the entity that says of whom a record is."""
+    return {
+        "what": _patient(patient),
+        "type": _coding("1", _ENTITY_TYPE, "Person"),
+        "role": _coding("1", _ENTITY_ROLE, "Patient"),
+    }
+
+
+def query_entity(record: AuditRecord) -> dict[str, Any] | None:
+    """Return the entity that says what was searched for; None where nothing was."""
+    query = _query(record)
+    if not query:
+        return None
+    return {
+        "type": _coding("2", _ENTITY_TYPE, "System Object"),
+        "role": _coding("24", _ENTITY_ROLE, "Query"),
+        "description": query,
+        "query": base64.b64encode(query.encode()).decode(),
+    }
+
+
+def thing_entity(entity: str, *, found: bool) -> dict[str, Any]:
+    """Return the entity of one thing that a record is about; ``found`` when a search led to it."""
+    return {
+        "what": _what(printable(entity)),
+        "type": _found_type(entity) if found else _coding("2", _ENTITY_TYPE, "System Object"),
+        "role": _coding("4", _ENTITY_ROLE, "Domain Resource"),
+    }
+
+
+def detail_entity(record: AuditRecord) -> dict[str, Any]:
+    """Return the entity that holds the further facts of a record."""
+    return {
+        "type": _coding("4", _ENTITY_TYPE, "Other"),
+        "detail": [
+            {"type": name, "valueString": printable(str(value)) or "-"} for name, value in record.detail.items()
+        ],
+    }
 
 
 def _query(record: AuditRecord) -> str:
@@ -228,7 +252,7 @@ def _query(record: AuditRecord) -> str:
 
 
 def _patient(patient: str) -> dict[str, Any]:
-    if _ID.fullmatch(patient):
+    if ID.fullmatch(patient):
         return {"reference": f"Patient/{patient}"}
     return {"type": "Patient", "identifier": {"system": "urn:osler:pseudonym", "value": patient}}
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -10,11 +10,11 @@ from typing import IO, Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Row, Select, select
 
-from osler.audit.balp import common_part, own_part
+from osler.audit.bodies import bodies
 from osler.audit.checkpoints import Checkpoint, CheckpointFile
 from osler.audit.event import EVENTS, AuditRecord
 from osler.audit.head import Head, first_head, move_head, read_head
-from osler.audit.signing import canonical, entry_hash
+from osler.audit.signing import entry_hash
 from osler.audit.verify import VerifyReport, verify_chain
 from osler.errors import IntegrityError
 from osler.storage.database import Database, insert_rows
@@ -95,7 +95,8 @@ class AuditLog:
         """Add entries after a head; False, with nothing done, when it is not the head any more."""
         recorded_at = round(self._clock(), 3)
         seq, previous, rows = head.seq, head.hash, []
-        for record, body in zip(records, self._bodies(records, seq, recorded_at), strict=True):
+        written = bodies(records, after=seq, recorded_at=recorded_at, site=self._site, address=self._address)
+        for record, body in zip(records, written, strict=True):
             seq += 1
             row = {
                 "recorded_at": recorded_at,
@@ -115,22 +116,6 @@ class AuditLog:
         insert_rows(connection, audit_event, rows)
         self._head = new
         return True
-
-    def _bodies(self, records: Sequence[AuditRecord], seq: int, recorded_at: float) -> Iterator[str]:
-        """Write each record in the canonical JSON of ``to_fhir``; what it shares with the last is not written anew.
-
-        A page of a search is one record for each patient on it.
-        """
-        address, last = self._address, None
-        before = after = ""
-        for number, record in enumerate(records, seq + 1):
-            shared = (record.event, record.agent, record.outcome, record.detail, record.recipient, record.purpose)
-            if shared != last:
-                common = common_part(record, recorded_at=recorded_at, site=self._site, address=address)
-                before = canonical({name: common.pop(name) for name in ("action", "agent")})[:-1]
-                after, last = canonical(common)[1:], shared
-            own = own_part(record, seq=number, recorded_at=recorded_at, address=address)
-            yield f"{before},{canonical(own)[1:-1]},{after}"  # entity, id and meta stand between agent and outcome
 
     def record(self, *records: AuditRecord) -> None:
         """Add entries in a transaction of their own; durable when this returns."""

@@ -10,7 +10,9 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,8 +44,18 @@ def entry_hash(previous: bytes, seq: int, columns: tuple[Any, ...]) -> bytes:
         Values of ``COLUMNS``, in that order.
     """
     *others, body = columns
-    text = _encode((previous.hex(), seq, *others)) + body
+    text = f"[{','.join(map(_json, (previous.hex(), seq, *others)))}]{body}"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+
+def _json(value: Any) -> str:
+    """Write a value in JSON. What each entry has takes the short way; what damage left there takes the long one."""
+    kind = type(value)
+    if kind is str:
+        return encode_basestring_ascii(value)
+    if kind is float and math.isfinite(value):
+        return repr(value)
+    return _encode(value)
 
 
 def head_message(seq: int, digest: bytes) -> bytes:

@@ -55,6 +55,7 @@ from osler.monitor.outcomes import outcome_figures, outcomes
 from osler.monitor.workforce import workforce
 from osler.pipeline import Pipeline, Runtime
 from osler.publish.hosts import AllowedHosts
+from osler.storage import studies
 from osler.storage.notify import Listener
 from osler.storage.workers import BEAT_S
 from osler.stores import Stores
@@ -135,6 +136,8 @@ class Hub:
         self.stores.audit.record(
             AuditRecord(event="hub-started", outcome=0, agent=HUB, detail={"roles": " ".join(self.roles)})
         )
+        if "deidentifier" in self.roles:
+            self.stores.database.write(lambda connection: studies.release(connection, self._owner_prefix))
         if "publisher" in self.roles:
             self.pipeline.publisher.release(self._owner_prefix)
         if {"scribe", "publisher"} & set(self.roles):
@@ -339,6 +342,6 @@ class Hub:
             address=split_address(self.config.text("dimse.address")),
             ae_title=self.config.text("dimse.ae_title"),
             peers=AcceptList(self.config.items("dimse.accept")),
-            observer=NetworkObserver(self.metrics, self.stores.audit),
+            observer=NetworkObserver(self.metrics, self._peers_refused),
             limits=limits,
         )

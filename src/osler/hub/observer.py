@@ -2,7 +2,8 @@
 
 import structlog
 
-from osler.audit import Agent, AuditLog, AuditRecord
+from osler.api.denials import Denials
+from osler.audit import Agent, AuditRecord
 from osler.errors import OslerError
 from osler.ingest.dimse import Peer
 from osler.metrics import Metrics
@@ -16,12 +17,13 @@ class NetworkObserver:
     Parameters
     ----------
     metrics : Metrics
-    audit : AuditLog
+    denials : Denials
+        Where rejections are written down: a flood of them is a few entries with counts.
     """
 
-    def __init__(self, metrics: Metrics, audit: AuditLog) -> None:
+    def __init__(self, metrics: Metrics, denials: Denials) -> None:
         self._metrics = metrics
-        self._audit = audit
+        self._denials = denials
 
     def association_accepted(self, peer: Peer) -> None:
         """Note an association."""
@@ -33,7 +35,7 @@ class NetworkObserver:
         log.warning("association rejected", calling=peer.calling_ae_title, address=peer.address, reason=reason)
         agent = Agent(peer.calling_ae_title or "unknown", "peer", peer.address)
         try:
-            self._audit.record(
+            self._denials.write_now(
                 AuditRecord(event="association-rejected", outcome=4, agent=agent, detail={"reason": reason})
             )
         except OslerError as error:  # the peer got nothing; the rejection stands without its entry

@@ -155,13 +155,14 @@ class _Reading:
         while True:
             rows = self._rows(connection, after, size + 1)
             for number, row in enumerate(rows[:size], 1):
-                after, stored = self._position(row), open_stored(row, self._sealer)
+                stored = open_stored(row, self._sealer)
                 if self._holds(stored):
                     matches.append(stored)
                 if len(matches) == count:
-                    return tuple(matches), after if number < len(rows) else None
+                    return tuple(matches), self._position(row) if number < len(rows) else None
             if len(rows) <= size:
                 return tuple(matches), None
+            after = self._position(rows[size - 1])
             opened += size
             if opened >= self._most_opened:
                 raise TooCostly("what is asked for leads to too many resources: ask for a longer text, or more besides")

@@ -65,6 +65,7 @@ class KeyRing:
         self._tenant = tenant
         self._refresh_s = refresh_s
         self._reading = threading.Lock()
+        self._prefixes = {purpose: _framed(tenant.encode()) + _framed(purpose.encode()) for purpose in PURPOSES}
         rows = self._rows()
         self._keys = _keys(rows, {row.id: _unwrap(master_key, row) for row in rows})
 
@@ -152,7 +153,7 @@ class KeyRing:
             keys = self._reload(None)
         key_id = keys.active[purpose]
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = keys.ciphers[key_id].encrypt(nonce, plaintext, self._bound(purpose, aad))
+        sealed = keys.ciphers[key_id].encrypt(nonce, plaintext, self._prefixes[purpose] + aad)
         return b"".join((_VERSION, key_id, nonce, sealed))
 
     def open_sealed(self, purpose: Purpose, sealed: bytes, aad: bytes) -> bytes:
@@ -170,13 +171,11 @@ class KeyRing:
         key = self._keys.ciphers.get(key_id) or self._reload(key_id).ciphers.get(key_id)
         if key is None:
             raise IntegrityError("a sealed value names a key that is not there")
+        nonce, bound = view[1 + _KEY_ID_BYTES : _HEADER_BYTES], self._prefixes[purpose] + aad
         try:
-            return key.decrypt(view[1 + _KEY_ID_BYTES : _HEADER_BYTES], view[_HEADER_BYTES:], self._bound(purpose, aad))
+            return key.decrypt(nonce, view[_HEADER_BYTES:], bound)
         except InvalidTag:
             raise IntegrityError("a sealed value was changed, or stands in another's place") from None
-
-    def _bound(self, purpose: str, aad: bytes) -> bytes:
-        return _framed(self._tenant.encode()) + _framed(purpose.encode()) + aad
 
     def _reload(self, wanted: bytes | None) -> _Keys:
         """Read the keys again, unless another thread has read the wanted one meanwhile.

@@ -12,6 +12,7 @@ LAUNCH: Final = "/oauth/launch"
 INTROSPECT: Final = "/oauth/introspect"
 REVOKE: Final = "/oauth/revoke"
 JWKS: Final = "/oauth/jwks"
+USERINFO: Final = "/oauth/userinfo"
 SMART_CONFIGURATION: Final = "/fhir/R4/.well-known/smart-configuration"
 OPENID_CONFIGURATION: Final = "/.well-known/openid-configuration"
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")

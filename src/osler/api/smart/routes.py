@@ -17,6 +17,7 @@ from osler.api.smart.introspection import TokenQuestions
 from osler.api.smart.key_sets import ClientKeys
 from osler.api.smart.launching import Launching
 from osler.api.smart.token_endpoint import TokenEndpoint
+from osler.api.smart.userinfo import UserInfo
 from osler.api.smart.wellknown import openid_configuration, smart_configuration
 
 
@@ -46,6 +47,7 @@ def routes(services: Services) -> list[Route]:
         Route(paths.LAUNCH, Launching(services, authenticator).begin, methods=["POST"]),
         Route(paths.OPENID_CONFIGURATION, _document(openid_configuration(services))),
         Route(paths.JWKS, jwks),
+        Route(paths.USERINFO, UserInfo(services).tell, methods=["GET", "POST"]),
     ]
 
 

@@ -69,6 +69,7 @@ def openid_configuration(services: Services) -> dict[str, Any]:
         _endpoints(services)
         | _of_people(services)
         | {
+            "userinfo_endpoint": services.base_url + paths.USERINFO,
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [ALGORITHM],
             "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
