@@ -124,7 +124,7 @@ class Lab:
         names = ("", *out["receivers"], *out["ehrs"])
         self.signing = Signing(self.stores, names, clock=self.clock)
         self.outside = Outside(
-            **out, base_url="http://hub.test", site="St Mary", issuer="", tls=lambda _: None, max_attempts=3
+            **({"max_attempts": 3} | out), base_url="http://hub.test", site="St Mary", issuer="", tls=lambda _: None
         )
         self.steps = self.steps_of("one")
         self.deliveries = self.deliveries_of("one")

@@ -5,7 +5,6 @@ References
 HL7 v2.5.1, 7.3.1 (ORU), 7.4.1 (OBR), 7.4.2 (OBX; table 0085 for OBX-11), 4.5.1 (ORC)
 """
 
-import datetime
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,19 +17,17 @@ from osler.domain.findings import CaseResult, Finding
 from osler.domain.identifiers import Identity
 from osler.publish import header as dicom
 from osler.publish.fhir import PROBABILITY, THRESHOLD
+from osler.publish.hl7v2 import MARKS, escaped, joined, moment, msh, pieces
 from osler.publish.reidentify import IdentifiedStudy
 from osler.publish.wording import NOTICE, conclusion, figures, outside
 from osler.standards.fhir import Resource
-from osler.standards.hl7v2 import Delimiters, Message, Segment, build
+from osler.standards.hl7v2 import Message, Segment, build
 
-_MARKS: Final = Delimiters()
 _REPORT: Final = Code("18748-4", "LN", "Diagnostic imaging study")
 _PRESENT: Final = Code("52101004", "SCT", "Present")
 _ABSENT: Final = Code("2667000", "SCT", "Absent")
 _STATUS: Final = {"preliminary": "P", "final": "F", "amended": "C", "corrected": "C", "appended": "C"}
 _WITHDRAWN: Final = {"entered-in-error": "W", "cancelled": "X"}
-_LONGEST: Final = 199
-"""Characters of a text value that strict receivers take."""
 _SEX: Final = {"M": "M", "F": "F", "O": "O"}
 _GENDER: Final = {"male": "M", "female": "F", "other": "O"}
 
@@ -100,12 +97,18 @@ def oru(
     """
     status = (_STATUS | _WITHDRAWN).get(envelope.status, "P")
     segments = [
-        _msh(envelope),
+        msh(
+            "ORU^R01^ORU_R01",
+            envelope.control_id,
+            sender=envelope.sender,
+            receiver=envelope.receiver,
+            now=envelope.now,
+        ),
         _pid(source, envelope.issuer) if survivor is None else _merged(source, envelope.issuer, survivor),
         *_order(recorded, source, status, orders),
         *_results(recorded, status),
     ]
-    return build(Message(_MARKS, tuple(segments), "utf-8"))
+    return build(Message(MARKS, tuple(segments), "utf-8"))
 
 
 def numbers_of(request: Resource) -> tuple[str, str]:
@@ -118,25 +121,19 @@ def numbers_of(request: Resource) -> tuple[str, str]:
     return found.get("PLAC", ""), found.get("FILL", "")
 
 
-def _msh(envelope: Envelope) -> Segment:
-    sender, receiver = map(_text, envelope.sender), map(_text, envelope.receiver)
-    fields = ["|", "^~\\&", *sender, *receiver, _time(envelope.now), "", "ORU^R01^ORU_R01", _text(envelope.control_id)]
-    return Segment("MSH", (*fields, "P", "2.5.1", "", "", "AL", "NE", "", "UNICODE UTF-8"))
-
-
 def _pid(source: IdentifiedStudy, issuer: str) -> Segment:
     header = source.first.header
     family, given, middle, prefix, suffix = (dicom.name(header, "PatientName").alphabetic.split("^") + [""] * 5)[:5]
     born = dicom.date(header, "PatientBirthDate")
     sex = _SEX.get(dicom.code(header, "PatientSex"), "U")
-    name = _joined(family, given, middle, suffix, prefix) or "^^^^^^U"  # unspecified
+    name = joined(family, given, middle, suffix, prefix) or "^^^^^^U"  # unspecified
     day = born.strftime("%Y%m%d") if born else ""
     return Segment("PID", ("1", "", _number(source, issuer), "", name, "", day, sex))
 
 
 def _merged(source: IdentifiedStudy, issuer: str, survivor: Survivor) -> Segment:
     identity, patient = survivor.identity, survivor.resource
-    number = _joined(identity.value, "", "", identity.issuer or issuer, "MR")
+    number = joined(identity.value, "", "", identity.issuer or issuer, "MR")
     names = sorted(patient.get("name", []), key=lambda name: name.get("use") != "official")
     name = _name_of(names[0]) if names else ""
     day = str(patient.get("birthDate", "")).replace("-", "")
@@ -146,18 +143,18 @@ def _merged(source: IdentifiedStudy, issuer: str, survivor: Survivor) -> Segment
 
 def _name_of(name: Resource) -> str:
     given, rest = ([*name.get("given", []), ""][0], " ".join(name.get("given", [])[1:]))
-    parts = _joined(
+    parts = joined(
         name.get("family", ""), given, rest, " ".join(name.get("suffix", [])), " ".join(name.get("prefix", []))
     )
-    return parts or _joined(name.get("text", ""))
+    return parts or joined(name.get("text", ""))
 
 
 def _number(source: IdentifiedStudy, issuer: str) -> str:
     """Return the record number in the header."""
     identity = source.first.identity
     if not identity.patient_id:  # the field is required
-        return _joined(source.patient, "", "", "OSLER", "PI")
-    return _joined(identity.patient_id, "", "", identity.issuer_of_patient_id or issuer, "MR")
+        return joined(source.patient, "", "", "OSLER", "PI")
+    return joined(identity.patient_id, "", "", identity.issuer_of_patient_id or issuer, "MR")
 
 
 def _order(
@@ -165,13 +162,13 @@ def _order(
 ) -> Iterator[Segment]:
     accession = source.first.identity.accession_number
     placer, filler = orders[0] if orders else ("", "")
-    numbers = (_text(placer), _text(filler or accession or recorded.id))
+    numbers = (escaped(placer), escaped(filler or accession or recorded.id))
     yield Segment("ORC", ("RE", *numbers))
     obr = [""] * 25
     obr[:4] = ["1", *numbers, _coded(_REPORT)]
     obr[6] = _acquired(source.first.header)
-    obr[17] = _text(accession)
-    obr[21] = _time(recorded.recorded_at)
+    obr[17] = escaped(accession)
+    obr[21] = moment(recorded.recorded_at)
     obr[23] = "RAD"
     obr[24] = status if status in "PFC" else "X"
     yield Segment("OBR", tuple(obr))
@@ -193,7 +190,7 @@ def _results(recorded: Recorded, status: str) -> Iterator[Segment]:
 
 def _values(finding: Finding) -> Iterator[tuple[str, Code, str, str]]:
     probability, threshold = figures(finding)
-    units = _joined("1", "no units", "UCUM")
+    units = joined("1", "no units", "UCUM")
     yield "CWE", finding.code, _coded(_PRESENT if finding.positive else _ABSENT), ""
     yield "NM", PROBABILITY, str(probability), units
     yield "NM", THRESHOLD, str(threshold), units
@@ -201,7 +198,7 @@ def _values(finding: Finding) -> Iterator[tuple[str, Code, str, str]]:
 
 def _obx(first: tuple[str, ...], flag: str, status: str, recorded: Recorded) -> Segment:
     fields = [*first, "", flag, "", "", status, *[""] * 7]
-    fields[17] = _joined(str(recorded.inference.model), "OSLER", recorded.inference.model.sha256, "L")
+    fields[17] = joined(str(recorded.inference.model), "OSLER", recorded.inference.model.sha256, "L")
     return Segment("OBX", tuple(fields))
 
 
@@ -211,16 +208,7 @@ def _notes(result: CaseResult) -> Iterator[Segment]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Yield a text in escaped pieces that every receiver takes, broken between words."""
-    for line in filter(None, text.split("\n")):
-        piece = ""
-        for word in line.split(" "):
-            escaped = _text(word)
-            if piece and len(piece) + 1 + len(escaped) > _LONGEST:
-                yield piece
-                piece = ""
-            piece = f"{piece} {escaped}" if piece else escaped
-        yield piece
+    return (piece for line in text.split("\n") for piece in pieces(line))
 
 
 def _acquired(header: pydicom.Dataset) -> str:
@@ -229,16 +217,4 @@ def _acquired(header: pydicom.Dataset) -> str:
 
 
 def _coded(code: Code) -> str:
-    return _joined(code.value, code.meaning, code.scheme)
-
-
-def _joined(*parts: str) -> str:
-    return "^".join(map(_text, parts)).rstrip("^")
-
-
-def _text(text: str) -> str:
-    return _MARKS.escaped(text)
-
-
-def _time(seconds: float) -> str:
-    return datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC).strftime("%Y%m%d%H%M%S+0000")
+    return joined(code.value, code.meaning, code.scheme)

@@ -73,7 +73,7 @@ def transcribe(
         What may be spoken of.
     options : Options, optional
     progress : callable, optional
-        Is told seconds of audio that are done, and of all there are; a recording of two speakers counts twice.
+        Is told seconds of the recording that are done, and of all there are; each of two tracks is half of the work.
     clock : callable
         Seconds that pass.
 
@@ -95,11 +95,11 @@ def transcribe(
     recording = open_recording(source, options.limits)
     until = None if options.timeout_s is None else clock() + options.timeout_s
     run = _Run(recording, recogniser, hints or Hints(), options)
-    total = recording.duration_s * len(recording.tracks)
+    total, tracks = recording.duration_s, len(recording.tracks)
     for number, track in enumerate(recording.tracks):
         for done in run.track(number, track):
             if progress is not None:
-                progress(min(total, number * recording.duration_s + done), total)
+                progress(min(total, (number * total + done) / tracks), total)
             if until is not None and clock() > until:
                 raise PluginTimeout("the transcription took too long: allow it more time, or take a smaller model")
     if progress is not None:

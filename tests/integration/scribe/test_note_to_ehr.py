@@ -39,7 +39,7 @@ class Peer:
         self.database = Database(new_sqlite(folder / "hub.db"))
         self.lab = Lab(self.database, folder)
         door = EhrNotes(load({}, data_dir=folder / "data"), ehr, self.lab.stores)
-        self.lab = Lab(self.database, folder, outside={"ehrs": {"ehr": door}})
+        self.lab = Lab(self.database, folder, outside={"ehrs": {"ehr": door}, "max_attempts": 9})
         self.lab.put({**PERSON, "id": "P5"})
 
     def stop(self) -> None:

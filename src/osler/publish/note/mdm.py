@@ -7,23 +7,20 @@ References
 HL7 v2.5.1, 9.5.2 (MDM^T02), 9.5.10 (MDM^T10), 9.6.1 (TXA; tables 0270 to 0273), 7.4.2 (OBX), 2.A.52 (PPN), 2.A.88 (XCN)
 """
 
-import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from osler.errors import DeliveryRefused
+from osler.publish.hl7v2 import MARKS, escaped, joined, moment, msh, pieces
 from osler.publish.note.characters import printable
 from osler.publish.note.document import document_reference_id
 from osler.publish.note.entries import NPI
 from osler.publish.note.identified import IdentifiedNote
 from osler.publish.note.wording import made_by, name_of, parts, section_lines
 from osler.standards.fhir import Resource
-from osler.standards.hl7v2 import Delimiters, Message, Segment, build
+from osler.standards.hl7v2 import Message, Segment, build
 
-_MARKS: Final = Delimiters()
-_LONGEST: Final = 199
-"""Characters of a text value that strict receivers take."""
 _TYPES: Final = {"34117-2": "HP", "11488-4": "CN", "18842-5": "DS", "34111-5": "ED", "28570-0": "PN"}
 """Table 0270 by LOINC document type; a progress note (PR) otherwise."""
 _CLASSES: Final = {"AMB": "O", "IMP": "I", "EMER": "E"}
@@ -69,32 +66,31 @@ def mdm(note: IdentifiedNote, addressed: Addressed) -> bytes:
     """
     event = "T02" if note.amends is None else "T10"
     segments = [
-        _msh(addressed, event),
-        Segment("EVN", (event, _time(addressed.now), "", "", "", _time(note.written_at))),
+        msh(
+            f"MDM^{event}^MDM_T02",
+            addressed.control_id,
+            sender=addressed.sender,
+            receiver=addressed.receiver,
+            now=addressed.now,
+        ),
+        Segment("EVN", (event, moment(addressed.now), "", "", "", moment(note.written_at))),
         _pid(note.patient, addressed.issuer),
         _pv1(note),
         _txa(note),
         *_text_lines(note),
     ]
-    return build(Message(_MARKS, tuple(segments), "utf-8"))
-
-
-def _msh(addressed: Addressed, event: str) -> Segment:
-    names = map(_text, (*addressed.sender, *addressed.receiver))
-    kind, control_id = f"MDM^{event}^MDM_T02", _text(addressed.control_id)
-    fields = ["|", "^~\\&", *names, _time(addressed.now), "", kind, control_id, "P", "2.5.1"]
-    return Segment("MSH", (*fields, "", "", "AL", "NE", "", "UNICODE UTF-8"))
+    return build(Message(MARKS, tuple(segments), "utf-8"))
 
 
 def _pid(patient: Resource, issuer: str) -> Segment:
     numbers = [
-        _joined(_unchanged(one["value"]), "", "", one.get("assigner", {}).get("display") or issuer, _type_of(one))
+        joined(_unchanged(one["value"]), "", "", one.get("assigner", {}).get("display") or issuer, _type_of(one))
         for one in patient.get("identifier", [])
         if one.get("value") and _type_of(one) in ("MR", "PI")
     ]
-    number = "~".join(numbers) or _joined(patient["id"], "", "", "OSLER", "PI")  # the field is required
+    number = "~".join(numbers) or joined(patient["id"], "", "", "OSLER", "PI")  # the field is required
     names = sorted(patient.get("name", []), key=lambda name: name.get("use") != "official")
-    name = _joined(*_name(names[0])) if names else ""
+    name = joined(*_name(names[0])) if names else ""
     day = str(patient.get("birthDate", "")).replace("-", "")
     sex = _GENDERS.get(patient.get("gender", ""), "U")
     return Segment("PID", ("1", "", number, "", name or "^^^^^^U", "", day, sex))  # U: unspecified
@@ -106,8 +102,8 @@ def _pv1(note: IdentifiedNote) -> Segment:
     fields[1] = _CLASSES.get(note.encounter.get("class", {}).get("code", ""), "U")
     fields[6] = _person(note.practitioner)
     numbers = [one["value"] for one in note.encounter.get("identifier", []) if one.get("value")]
-    fields[18] = _text((numbers or [note.encounter["id"]])[0])
-    fields[43] = _time(note.began_at)
+    fields[18] = escaped((numbers or [note.encounter["id"]])[0])
+    fields[43] = moment(note.began_at)
     return Segment("PV1", tuple(fields))
 
 
@@ -117,22 +113,22 @@ def _txa(note: IdentifiedNote) -> Segment:
     fields[0] = "1"
     fields[1] = _TYPES.get(note.code, "PR")
     fields[2] = "TX"
-    fields[3] = _time(note.began_at)
+    fields[3] = moment(note.began_at)
     fields[4] = _person(note.practitioner)
-    fields[5] = _time(note.drafted_at)
+    fields[5] = moment(note.drafted_at)
     if note.edits or note.amends is not None:
-        fields[7] = _time(note.written_at)
+        fields[7] = moment(note.written_at)
     fields[8] = fields[9] = _person(signature.practitioner if signature else note.practitioner)
-    fields[11] = _joined(document_reference_id(note), "OSLER")
+    fields[11] = joined(document_reference_id(note), "OSLER")
     if note.amends is not None:
-        fields[12] = _joined(document_reference_id(note, note.amends), "OSLER")
+        fields[12] = joined(document_reference_id(note, note.amends), "OSLER")
     fields[16] = "LA" if signature else "DI"  # legally authenticated; dictated
     fields[17] = "U"  # usual control
     fields[18] = "AV" if signature else "UN"  # available for patient care, or not yet
     if note.amends is not None:
         fields[20] = "Amended"
     if signature:
-        fields[21] = _joined(*_components(signature.practitioner), "", _time(signature.at))
+        fields[21] = joined(*_components(signature.practitioner), "", moment(signature.at))
     return Segment("TXA", tuple(fields))
 
 
@@ -145,43 +141,19 @@ def _text_lines(note: IdentifiedNote) -> Iterator[Segment]:
         (_coded(group[0].code, group[0].title), [group[0].title, *section_lines(group)]) for group in parts(note)
     ]
     for block, (code, lines) in enumerate(blocks, 1):
-        for piece in (piece for line in lines for piece in _pieces(line)):
+        for piece in (piece for line in lines for piece in pieces(line)):
             number += 1
             fields = (str(number), "TX", code, str(block), piece, "", "", "", "", "", _OBSERVED[note.status])
             yield Segment("OBX", fields)
 
 
 def _coded(code: str, title: str) -> str:
-    return f"{_text(code)}^{next(_pieces(title), '')}^LN"
-
-
-def _pieces(line: str) -> Iterator[str]:
-    """Yield a line in escaped pieces that every receiver takes, broken between words."""
-    piece = ""
-    for word in line.split():
-        for part in _short(word):
-            if piece and len(piece) + 1 + len(part) > _LONGEST:
-                yield piece
-                piece = ""
-            piece = f"{piece} {part}" if piece else part
-    if piece:
-        yield piece
-
-
-def _short(word: str) -> Iterator[str]:
-    """Yield a word, escaped; one that is too long in parts, no escape sequence broken."""
-    part = ""
-    for character in map(_text, word):
-        if len(part) + len(character) > _LONGEST:
-            yield part
-            part = ""
-        part += character
-    yield part
+    return f"{escaped(code)}^{next(pieces(title), '')}^LN"
 
 
 def _person(practitioner: Resource) -> str:
     """Write a Practitioner as XCN."""
-    return _joined(*_components(practitioner))
+    return joined(*_components(practitioner))
 
 
 def _components(practitioner: Resource) -> tuple[str, ...]:
@@ -212,15 +184,3 @@ def _type_of(identifier: Resource) -> str:
     """Return the type of an identifier (table 0203); a number without one is a record number."""
     codes = [coding.get("code", "") for coding in identifier.get("type", {}).get("coding", [])]
     return codes[0] if codes else "MR"
-
-
-def _joined(*components: str) -> str:
-    return "^".join(map(_text, components)).rstrip("^")
-
-
-def _text(text: str) -> str:
-    return _MARKS.escaped(printable(text))
-
-
-def _time(seconds: float) -> str:
-    return datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC).strftime("%Y%m%d%H%M%S+0000")
