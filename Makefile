@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test test-postgresql check bench sbom docs fmt clean train-cxr
+.PHONY: setup demo test test-postgresql chaos check bench sbom docs fmt clean train-cxr
 
 setup: $(READY)
 
@@ -19,6 +19,9 @@ demo: setup            ## a real study through the whole flow, on this machine
 
 test: setup            ## all tests; what needs a missing peer is skipped with the reason
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests examples/plugins
+
+chaos: setup           ## faults over a mixed load: make chaos FAULTS=1000 SEED=1; the report: build/chaos
+	PYTHONPATH=tests $(BIN)/python -m chaos.run --faults $(or $(FAULTS),1000) --seed $(or $(SEED),1) $(CHAOS)
 
 test-postgresql: setup ## the acceptance tests with every hub on PostgreSQL
 	OSLER_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist loadgroup tests/acceptance

@@ -259,6 +259,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("scribe.max_audio_hours", 4.0, "Longest recording, hours."),
     Setting("scribe.keep_audio_hours", 72.0, "How long audio is kept after it has been transcribed, hours."),
     Setting(
+        "scribe.keep_unfinished_audio_days",
+        30.0,
+        "How long audio of an encounter that nobody finished, or that failed, is kept after the last that was done "
+        "with it, days.",
+    ),
+    Setting(
         "scribe.destinations",
         [],
         "Where signed notes go besides our own chart: names of [[destination]] (hl7v2) and of [[ehr]].",

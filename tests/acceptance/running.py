@@ -46,6 +46,8 @@ class RunningHub:
     token: str = ""
     key: ECKey = field(default_factory=lambda: ECKey.generate_key("P-384", parameters={"kid": "k1", "use": "sig"}))
     client_id: str = ""
+    environ: dict[str, str] = field(default_factory=dict)
+    """What its processes find in their environment besides."""
 
     @property
     def url(self) -> str:
@@ -91,7 +93,7 @@ class RunningHub:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment(),
+                env=environment() | self.environ,
                 start_new_session=True,
             )
 

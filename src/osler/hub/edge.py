@@ -21,6 +21,7 @@ from osler.metrics import Metrics
 from osler.publish.hub_link import Answer, HubLink
 from osler.record import save
 from osler.storage import edge_outbox as outbox
+from osler.storage.due import has_come
 from osler.storage.edge_outbox import Entry, State
 from osler.storage.private_files import read_private
 from osler.stores import Stores
@@ -98,7 +99,7 @@ class Edge:
         While the hub cannot be reached the line is tried again after a wait that doubles, for all studies together.
         """
         busy = self._admit()
-        if self._clock() < self._not_before:
+        if not has_come(self._not_before, self._clock()):
             return busy
         try:
             forwarded = self._forward()
@@ -127,7 +128,7 @@ class Edge:
             state = State.WAITING if room else State.SKIPPED
             reason = None if room else "its files are gone or damaged" if size is None else "there was no room for it"
             database.write(partial(self._settle, entry=entry, state=state, reason=reason, size=size or 0))
-        if entry is not None or self._clock() >= self._look_at:
+        if entry is not None or has_come(self._look_at, self._clock()):
             self._look_at = self._clock() + _LOOK_S
             self._make_room(0)  # a study that was skipped stays while it is read here, and goes then
             with database.read() as connection:

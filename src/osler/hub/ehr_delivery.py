@@ -26,9 +26,11 @@ _WRITTEN: Final = (
     "Device",
     "DocumentReference",
     "Encounter",
+    "MedicationRequest",
     "MedicationStatement",
     "Observation",
     "Provenance",
+    "ServiceRequest",
 )
 SCOPES: Final = " ".join(("system/Patient.rs", "system/Practitioner.rs", *(f"system/{kind}.crus" for kind in _WRITTEN)))
 """What an EHR must allow for notes, unless its settings name another scope."""

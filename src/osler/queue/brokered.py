@@ -25,6 +25,7 @@ from osler.errors import PeerUnavailable, Transient
 from osler.queue.ledger import JobLedger, Terms, expired, ready
 from osler.queue.transport import LONGEST_BATCH, Incoming, Outgoing, Reference, Transport
 from osler.storage.database import Database
+from osler.storage.due import due, has_come
 from osler.storage.tables import job as table
 
 _LOOKS: Final = 3  # for lost references, in each republish_s
@@ -73,13 +74,13 @@ class BrokeredQueue(JobLedger):
     def _claim_late(self, owner: str, models: Sequence[str], limit: int, now: float | None) -> list[Job]:
         """Lease what the broker should have brought long ago, but not while it is away: then the hub only waits."""
         at = self._clock() if now is None else now
-        if at < self._next_late or not self._transport.reachable():
+        if not has_come(self._next_late, at) or not self._transport.reachable():
             return []
         before = at - self._republish_s
         # A line may take no references while the broker is there: what it was not told of is late as well.
-        untold = and_(table.c.published_at.is_(None), table.c.available_at <= before)
+        untold = and_(table.c.published_at.is_(None), due(table.c.available_at, before))
         late = and_(ready(at), or_(_late(before), untold), table.c.model.in_(models))
-        query = select(table.c.id, table.c.model).where(late).order_by(*self._order()).limit(limit)
+        query = select(table.c.id, table.c.model).where(late).order_by(*self._order(at)).limit(limit)
         with self._database.read() as connection:
             found = connection.execute(query).all()
         if not found:
@@ -123,7 +124,7 @@ class BrokeredQueue(JobLedger):
         One that is killed before it published leaves jobs that only the count finds.
         """
         self._bury_spent(connection, now)
-        order = self._order()
+        order = self._order(now)
         query = (
             select(
                 *(table.c[name] for name in ("id", "model", "priority", "available_at", "dead", "state")),
@@ -134,13 +135,13 @@ class BrokeredQueue(JobLedger):
             .limit(LONGEST_BATCH)
         )
         rows = list(connection.execute(query))
-        due = case((table.c.available_at > now, table.c.available_at), else_=now)
-        connection.execute(update(table).where(table.c.id.in_([row.id for row in rows])).values(published_at=due))
+        told_at = case((due(table.c.available_at, now), now), else_=table.c.available_at)
+        connection.execute(update(table).where(table.c.id.in_([row.id for row in rows])).values(published_at=told_at))
         return rows
 
     def _look_for_lost(self, now: float) -> None:
         """Mark as unpublished what has waited long and cannot be among what waits at the broker."""
-        if now < self._next_look:
+        if not has_come(self._next_look, now):
             return
         self._next_look = now + self._republish_s / _LOOKS
         with self._database.read() as connection:
@@ -217,8 +218,14 @@ def _unpublished(now: float) -> Any:
     return or_(
         and_(table.c.state == JobState.SCHEDULED.value, never),
         and_(table.c.state == JobState.CANCELED.value, never, table.c.dead.is_(True)),
-        and_(expired(now), or_(never, table.c.published_at < table.c.lease_until)),
+        and_(expired(now), or_(never, _published_before(now))),
     )
+
+
+def _published_before(now: float) -> Any:
+    """Jobs that were published last while their lease, which has ended, was held; or while a clock was wrong."""
+    ended = and_(table.c.lease_until <= now, table.c.published_at < table.c.lease_until)
+    return or_(ended, and_(table.c.lease_until > now, table.c.published_at > now))
 
 
 def _told(now: float) -> Any:
@@ -227,10 +234,10 @@ def _told(now: float) -> Any:
 
 
 def _late(before: float) -> Any:
-    return table.c.published_at <= before
+    return due(table.c.published_at, before)
 
 
 def _outgoing(row: Row[Any], now: float) -> Outgoing:
     reference = Reference(row.id, row.model, Priority(row.priority), row.urgent_at)
-    waits = row.state == JobState.SCHEDULED.value
-    return Outgoing(reference, delay_s=max(0.0, row.available_at - now) if waits else 0.0, dead=row.dead)
+    waits = row.state == JobState.SCHEDULED.value and not has_come(row.available_at, now)
+    return Outgoing(reference, delay_s=row.available_at - now if waits else 0.0, dead=row.dead)

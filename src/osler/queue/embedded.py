@@ -37,7 +37,7 @@ class EmbeddedQueue(JobLedger):
         urgent = (
             select(table.c.id, table.c.model)
             .where(ready(now))
-            .order_by(*self._order())
+            .order_by(*self._order(now))
             .with_for_update(skip_locked=True)  # PostgreSQL; SQLite's writer is alone anyway
         )
         found = connection.execute(urgent.where(table.c.model.in_(models)).limit(1)).all()

@@ -29,6 +29,7 @@ from osler.errors import Malformed, PeerUnavailable
 from osler.queue.buffer import Buffer
 from osler.queue.kafka_offsets import Offsets
 from osler.queue.transport import DELAYS_S, LONGEST_BATCH, Incoming, Outgoing, Reference, delay_step
+from osler.storage.due import has_come
 
 _ANSWER_S: Final = 10.0
 _PROBE_S: Final = 1.0
@@ -296,7 +297,7 @@ class KafkaTransport:
 
     def _move_due(self, held: list[tuple[float, Reference, tuple[str, int, int]]], offsets: Offsets) -> None:
         now = time.time()
-        due = [one for one in held if one[0] <= now]
+        due = [one for one in held if has_come(one[0], now)]
         if not due:
             return
         moved = self.publish([Outgoing(reference) for _, reference, _ in due])

@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, not_, or_, select, update
 
 from osler.domain.events import Deidentified, DeidentifiedInstance, Job
 from osler.domain.states import AgeBand, JobState, Priority
 from osler.errors import IntegrityError, NotFound
 from osler.queue.port import Entry
 from osler.storage.database import Database, insert_ignore
+from osler.storage.due import due, in_turn
 from osler.storage.notify import announce
 from osler.storage.tables import job as table
 
@@ -114,7 +115,7 @@ class JobLedger:
             self._bury_spent(connection, at)
             jobs = self._take(connection, owner, job_ids, at)
             if len(jobs) < len(job_ids):
-                early = and_(table.c.state == JobState.SCHEDULED.value, table.c.available_at > at)
+                early = and_(table.c.state == JobState.SCHEDULED.value, not_(due(table.c.available_at, at)))
                 connection.execute(update(table).where(chosen, early).values(published_at=None))
             return jobs
 
@@ -189,7 +190,7 @@ class JobLedger:
 
     def entries(self, *, states: Collection[JobState] = (), dead: bool | None = None, limit: int = 1000) -> list[Entry]:
         """List jobs; see the port."""
-        query = select(table).order_by(*self._order()).limit(limit)
+        query = select(table).order_by(*self._order(self._clock())).limit(limit)
         if states:
             query = query.where(table.c.state.in_([state.value for state in states]))
         if dead is not None:
@@ -248,14 +249,14 @@ class JobLedger:
         last = connection.execute(waiting).scalar_one()
         return now if last is None else min(max(now, last + self._share_s), now + self._ageing_s)
 
-    def _order(self) -> tuple[ColumnElement[Any], ...]:
+    def _order(self, now: float) -> tuple[ColumnElement[Any], ...]:
         """Order by when a job of the highest priority would have had to take its turn to be as urgent now.
 
         To gain one priority each ``ageing_s`` is the same as to have arrived ``ageing_s`` later for each priority
         below the highest, and that sum does not change while the job waits.
         """
         rank = case(_RANK, value=table.c.priority, else_=len(_RANK))
-        return (table.c.turn + rank * self._ageing_s, table.c.created_at, table.c.id)
+        return (in_turn(table.c.turn, now) + rank * self._ageing_s, table.c.created_at, table.c.id)
 
     def _spent(self, now: float) -> ColumnElement[bool]:
         """Jobs whose last lease ended without a sign: they may be what ends the workers."""
@@ -264,12 +265,12 @@ class JobLedger:
 
 def expired(now: float) -> ColumnElement[bool]:
     """Tell which jobs have lost their worker."""
-    return and_(table.c.state == JobState.IN_PROGRESS.value, table.c.lease_until <= now)
+    return and_(table.c.state == JobState.IN_PROGRESS.value, due(table.c.lease_until, now))
 
 
 def ready(now: float) -> ColumnElement[bool]:
     """Tell which jobs may be claimed: scheduled and due, or leased and given up."""
-    return or_(and_(table.c.state == JobState.SCHEDULED.value, table.c.available_at <= now), expired(now))
+    return or_(and_(table.c.state == JobState.SCHEDULED.value, due(table.c.available_at, now)), expired(now))
 
 
 def _scheduled(available_at: float) -> dict[str, Any]:

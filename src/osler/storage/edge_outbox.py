@@ -21,6 +21,7 @@ from osler.domain.events import Deidentified, Job
 from osler.domain.manifest import dumps, loads, manifest_of
 from osler.domain.states import JobState, Priority, StudyState
 from osler.storage.database import insert_ignore
+from osler.storage.due import due
 from osler.storage.studies import forget_files, reopen
 from osler.storage.tables import edge_outbox as table
 from osler.storage.tables import job
@@ -91,7 +92,7 @@ def first(connection: Connection, *states: State, now: float | None = None, limi
     """
     query = select(table).where(table.c.state.in_(states)).limit(limit)
     if now is not None:
-        query = query.where(table.c.available_at <= now)
+        query = query.where(due(table.c.available_at, now))
     return [_entry(row) for row in connection.execute(query.order_by(_ORDER, table.c.created_at, table.c.study_uid))]
 
 

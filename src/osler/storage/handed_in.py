@@ -6,7 +6,6 @@ else works on it, and the hub completes it with what was handed in. Every functi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from sqlalchemy import Connection, delete, select, update
 
@@ -15,11 +14,10 @@ from osler.domain.findings import Inference
 from osler.domain.inference_json import dumps
 from osler.domain.states import JobState
 from osler.storage.database import insert_ignore
+from osler.storage.due import NEVER
 from osler.storage.notify import announce
 from osler.storage.tables import handed_in as table
 from osler.storage.tables import job as job_table
-
-_NEVER: Final = 1e12  # seconds since the epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ def hand_in(connection: Connection, job: Job, inference: Inference, *, now: floa
         job_table.c.state == JobState.IN_PROGRESS.value,
         job_table.c.lease_owner == job.lease_owner,
     )
-    if connection.execute(update(job_table).where(*held).values(lease_until=_NEVER)).rowcount != 1:
+    if connection.execute(update(job_table).where(*held).values(lease_until=NEVER)).rowcount != 1:
         return False
     announce(connection, "results")
     row = {"job_id": job.id, "lease": job.lease_owner, "body": dumps(inference), "handed_in_at": now}

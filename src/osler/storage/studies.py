@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, selec
 from osler.domain.events import Deidentified, DeidentifiedInstance
 from osler.domain.states import Priority, StudyState
 from osler.storage.database import insert_ignore
+from osler.storage.due import due, in_turn
 from osler.storage.notify import announce
 from osler.storage.tables import instance, quarantine, study
 
@@ -138,7 +139,7 @@ def complete_studies(connection: Connection, *, now: float, quiet_s: float, forc
     """
     receiving = select(study.c.id, study.c.revision).where(
         study.c.state == StudyState.RECEIVING,
-        (study.c.last_received_at <= now - quiet_s) | (study.c.first_received_at <= now - force_s),
+        due(study.c.last_received_at, now - quiet_s) | (study.c.first_received_at <= now - force_s),
     )
     done = [(row.id, row.revision) for row in connection.execute(receiving.with_for_update())]
     if done:
@@ -173,11 +174,11 @@ class StudyClaim:
 def claim_complete(connection: Connection, *, owner: str, now: float, lease_s: float) -> StudyClaim | None:
     """Claim the next complete study for de-identification; urgent ones first."""
     # An owner has one at a time: what it has claimed already it could not close, because the database was away.
-    free = study.c.lease_until.is_(None) | (study.c.lease_until <= now) | (study.c.owner == owner)
+    free = study.c.lease_until.is_(None) | due(study.c.lease_until, now) | (study.c.owner == owner)
     row = connection.execute(
         select(study)
         .where(study.c.state == StudyState.COMPLETE, free)
-        .order_by(_rank(), study.c.completed_at)
+        .order_by(_rank(), in_turn(study.c.completed_at, now))
         .limit(1)
         .with_for_update(skip_locked=True)
     ).first()
@@ -214,6 +215,12 @@ def extend_claim(connection: Connection, claim: StudyClaim, *, owner: str, until
     )
 
 
+def release(connection: Connection, owner_prefix: str) -> None:
+    """Free what former lives of a process held."""
+    held = study.c.owner.startswith(owner_prefix, autoescape=True)
+    connection.execute(update(study).where(held).values(owner=None, lease_until=None))
+
+
 def postpone(connection: Connection, study_id: str, *, until: float) -> None:
     """Give a claim back; nobody takes it before ``until``."""
     connection.execute(update(study).where(study.c.id == study_id).values(owner=None, lease_until=until))
@@ -224,12 +231,8 @@ def mark_deidentified(connection: Connection, instance_id: str, made: Deidentifi
     connection.execute(
         update(instance)
         .where(instance.c.id == instance_id, _waits())
-        .values(
-            state="deidentified",
-            deidentified_blob=made.blob,
-            sop_uid=made.sop_instance_uid,
-            series_uid=made.series_instance_uid,
-        )
+        .values(state="deidentified", deidentified_blob=made.blob)
+        .values(sop_uid=made.sop_instance_uid, series_uid=made.series_instance_uid)
     )
 
 
@@ -241,11 +244,7 @@ def hold_refused(connection: Connection, claim: StudyClaim, refused: Refused, *,
     state = DAMAGED if refused.rule == DAMAGED else "quarantined"
     held = connection.execute(
         update(instance)
-        .where(
-            instance.c.id == refused.instance_id,
-            _waits(),
-            instance.c.revision <= claim.revision,
-        )
+        .where(instance.c.id == refused.instance_id, _waits(), instance.c.revision <= claim.revision)
         .values(state=state)
     )
     if held.rowcount:

@@ -21,6 +21,7 @@ from osler.standards.fhir_query import parse_query
 from osler.standards.fhir_search import SEARCHABLE
 from osler.storage.blobs import Sealer
 from osler.storage.database import has_rows
+from osler.storage.due import due
 from osler.storage.stored import Stored
 from osler.storage.tables import notification as notifications
 from osler.storage.tables import subscription as subscriptions
@@ -170,7 +171,7 @@ class SubscriptionStore:
         """Return the subscriptions that have something to be told now, or whose time is over."""
         waits = exists().where(notifications.c.subscription_id == subscriptions.c.id)
         over = subscriptions.c.ends_at <= now
-        statement = select(subscriptions).where(subscriptions.c.available_at <= now, or_(waits, over))
+        statement = select(subscriptions).where(due(subscriptions.c.available_at, now), or_(waits, over))
         rows = connection.execute(statement.order_by(subscriptions.c.available_at).limit(limit)).mappings()
         return [self._opened(row) for row in rows]
 

@@ -43,7 +43,13 @@ from osler.storage.tables.resources import (
     resource_token,
 )
 from osler.storage.tables.schema import metadata
-from osler.storage.tables.scribe import scribe_delivery, scribe_document, scribe_encounter, scribe_part
+from osler.storage.tables.scribe import (
+    scribe_delivery,
+    scribe_document,
+    scribe_encounter,
+    scribe_evaluation,
+    scribe_part,
+)
 from osler.storage.tables.watching import drift_alarm, drift_watch, watched_case
 from osler.storage.tables.workers import handed_in, worker
 
@@ -92,6 +98,7 @@ __all__ = [
     "scribe_delivery",
     "scribe_document",
     "scribe_encounter",
+    "scribe_evaluation",
     "scribe_part",
     "session",
     "sign_in_failure",
