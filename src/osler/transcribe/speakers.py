@@ -4,11 +4,12 @@ import bisect
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from osler.domain.transcript import SpeakerRole
+from osler.domain.transcript import SpeakerRole, Word
 from osler.transcribe.pieces import Piece
 from osler.transcribe.roles import clinician_score
 from osler.transcribe.voices import cluster
@@ -31,6 +32,8 @@ _PAUSE_S: Final = 0.9
 def by_channel(pieces: Sequence[Piece], level_db: Callable[[int, float, float], float]) -> tuple[Labelled, int]:
     """Give each track its speaker, and leave out what one microphone hears of the other's speaker.
 
+    That is words in a row while which the other track is much louder, and half of which it says too.
+
     Parameters
     ----------
     pieces : sequence of Piece
@@ -43,28 +46,46 @@ def by_channel(pieces: Sequence[Piece], level_db: Callable[[int, float, float], 
     list of (Piece, str)
         In order of time.
     int
-        How many pieces were left out.
+        From how many pieces something was left out.
     """
     ordered = sorted(pieces, key=lambda piece: (piece.start_s or 0.0, piece.track))
     longest = max(((p.end_s or 0.0) - (p.start_s or 0.0) for p in ordered), default=0.0)
     starts = [piece.start_s or 0.0 for piece in ordered]
     kept: Labelled = []
+    left_out = 0
     for piece in ordered:
         start, end = piece.start_s or 0.0, piece.end_s or 0.0
         first = bisect.bisect_left(starts, start - longest - _CROSSTALK_S)
         near = ordered[first : bisect.bisect_right(starts, end + _CROSSTALK_S)]
         others = [one for one in near if one.track != piece.track and (one.end_s or 0.0) > start - _CROSSTALK_S]
-        fainter = level_db(1 - piece.track, start, end) - level_db(piece.track, start, end)
-        if fainter <= _CROSSTALK_DB or _repeated(piece, others) < _CROSSTALK_SHARE:
-            kept.append((piece, f"S{piece.track + 1}"))
-    return kept, len(ordered) - len(kept)
+        own = _own(piece, others, level_db) if others else piece
+        left_out += own is not piece
+        if own is not None:
+            kept.append((own, f"S{piece.track + 1}"))
+    return kept, left_out
 
 
-def _repeated(piece: Piece, others: Sequence[Piece]) -> float:
-    """Return the share of the words of a piece that others have too."""
-    words = _WORD.findall(piece.text.lower())
+def _own(piece: Piece, others: Sequence[Piece], level_db: Callable[[int, float, float], float]) -> Piece | None:
+    """Return a piece without the words that are the other speaker's; None when that is all of them."""
     said = {word for other in others for word in _WORD.findall(other.text.lower())}
-    return sum(word in said for word in words) / max(1, len(words))
+    words = piece.words or (Word(piece.text, piece.start_s or 0.0, piece.end_s or 0.0, 1.0),)
+
+    def is_fainter(word: Word) -> bool:
+        there, here = (level_db(track, word.start_s, word.end_s) for track in (1 - piece.track, piece.track))
+        return there - here > _CROSSTALK_DB
+
+    own: list[Word] = []
+    for fainter, run in itertools.groupby(words, is_fainter):
+        row = list(run)
+        repeated = [word in said for one in row for word in _WORD.findall(one.text.lower())]
+        if not (fainter and sum(repeated) >= _CROSSTALK_SHARE * max(1, len(repeated))):
+            own += row
+    if len(own) == len(words):
+        return piece
+    if not own:
+        return None
+    text = " ".join(word.text for word in own)
+    return replace(piece, text=text, start_s=own[0].start_s, end_s=own[-1].end_s, words=tuple(own))
 
 
 def by_voice(pieces: Sequence[Piece], threshold: float) -> Labelled:

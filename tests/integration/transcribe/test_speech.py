@@ -109,15 +109,15 @@ def test_accents(ear: FasterWhisper, spoken: Say, voice: str) -> None:
     assert errors(text, words(transcribe(wav(spoken(text, voice=voice)), ear))) < 0.5
 
 
-@pytest.mark.parametrize(("microphones", "worst"), [(2, 0.5), (1, 0.6)])
+@pytest.mark.parametrize(("microphones", "crosstalk", "worst"), [(2, 0.0, 0.5), (2, 0.12, 0.4), (1, 0.0, 0.6)])
 def test_two_who_speak_at_once(
-    ear: FasterWhisper, parts: list[tuple[str, np.ndarray]], microphones: int, worst: float
+    ear: FasterWhisper, parts: list[tuple[str, np.ndarray]], microphones: int, crosstalk: float, worst: float
 ) -> None:
     first, second = parts[1][1], parts[4][1]
     begins = len(first) - RATE  # the second begins a second before the first ends
     one = np.concatenate([first, np.zeros(begins + len(second) - len(first), np.float32)])
     other = np.concatenate([np.zeros(begins, np.float32), second])
-    channels = [one, other] if microphones == 2 else [one + other]
+    channels = [one + crosstalk * other, other + crosstalk * one] if microphones == 2 else [one + other]
 
     transcript = transcribe(wav(*channels), ear, hints=Hints(("Lisinopril 20 MG",)))
 

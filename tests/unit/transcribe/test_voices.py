@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from osler.domain.transcript import Word
 from osler.errors import ConfigError
 from osler.transcribe.pieces import Piece
 from osler.transcribe.speakers import by_channel, by_voice
@@ -132,3 +133,21 @@ def test_crosstalk(fainter_db: float, text: str, left_out: int) -> None:
     assert number == left_out
     assert ("S2" in [label for _, label in labelled]) is True
     assert len(labelled) == 2 - left_out
+
+
+def test_crosstalk_goes_word_by_word() -> None:
+    """The doctor asks, the patient answers at once, and the patient's microphone hears both as one sentence."""
+
+    def spoken(text: str, start_s: float, track: int) -> Piece:
+        words = tuple(Word(each, start_s + n / 2, start_s + n / 2 + 0.4, 0.9) for n, each in enumerate(text.split()))
+        return Piece(text, words[0].start_s, words[-1].end_s, words, track)
+
+    def level_db(track: int, start: float, end: float) -> float:
+        asking = (min(end, 1.5) - min(start, 1.5)) / (end - start)
+        return -18.0 * (asking if track else 1 - asking)
+
+    asked, answered = spoken("Do you smoke?", 0.0, 0), spoken("do you smoke, I do not smoke", 0.0, 1)
+    labelled, number = by_channel([asked, answered], level_db)
+
+    assert [(piece.text, label) for piece, label in labelled] == [("Do you smoke?", "S1"), ("I do not smoke", "S2")]
+    assert (labelled[1][0].start_s, number) == (1.5, 1)
