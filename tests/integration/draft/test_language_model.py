@@ -293,7 +293,11 @@ def test_retry_after_is_honoured_within_the_time() -> None:
         assert texts(writer(server).write(TRANSCRIPT, TEMPLATE, STYLE)) == [KNEE["text"]]
 
 
-@pytest.mark.parametrize("after", ["3600", format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)])
+@pytest.mark.parametrize(
+    "after",
+    ["3600", format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)],
+    ids=["seconds", "a date"],  # workers that collect a second apart must agree on the names
+)
 def test_a_retry_after_beyond_the_time_is_not_waited_for(after: str) -> None:
     slow = Answer(b"", 429, {"retry-after": after})
     with OpenAIServer(lambda asked: slow) as server, pytest.raises(PeerUnavailable):
