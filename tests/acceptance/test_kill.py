@@ -19,7 +19,7 @@ from osler.errors import OslerError
 from osler.ingest.folder import Outcome, send
 from osler.testing.peers import Pacs, Pager
 
-KILLS = int(os.environ.get("OSLER_TEST_KILLS", "2"))
+KILLS = int(os.environ.get("OSLER_TEST_KILLS", "6"))
 SEED = int(os.environ.get("OSLER_TEST_SEED", "20261124"))
 LONGEST_WAIT_S = 2.5
 MOST_AHEAD = 20

@@ -1,5 +1,6 @@
 """An instance that would fill the vault waits for a person, and is told soon."""
 
+import gc
 import time
 
 import pytest
@@ -20,11 +21,16 @@ def with_uids(value: bytes) -> bytes:
     return part10(dataset)
 
 
-def test_many_uids_pass_soon() -> None:
+def test_many_uids_pass_in_a_second() -> None:
     content = with_uids(b"\\".join(b"1.2.3.%d" % number for number in range(MOST - 10)))
-    began = time.process_time()
-    prepared = PreparedInstance(content)
-    assert time.process_time() - began < 3  # 1.0 s where nothing else runs
+    gc.collect()
+    gc.freeze()  # what thousands of other tests left in this process is not looked through on this one's time
+    try:
+        began = time.process_time()
+        prepared = PreparedInstance(content)
+        assert time.process_time() - began < 1
+    finally:
+        gc.unfreeze()
     assert MOST - 10 < len(prepared.identities) <= MOST + 2
 
 
