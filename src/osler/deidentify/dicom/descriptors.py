@@ -148,7 +148,7 @@ class TextCleaner:
             return raw.rstrip(b" \0")
         if not any(cleaned):
             return b""
-        return encode("\\".join(value[:most].rstrip() for value in cleaned), character_set)
+        return encode("\\".join(_cut(value, most) for value in cleaned), character_set)
 
     # ------------------------------------------------------------------------------------------ what is known
 
@@ -329,3 +329,12 @@ def _pieces(text: str, gone: bytearray) -> Iterator[str]:
         if text[at : at + 1] in (" ", "'", "’"):
             at += text.startswith(" ", at)
     yield text[at:]
+
+
+def _cut(value: str, most: int) -> str:
+    """Return as many whole words of a value as it may hold: half a word may be another word."""
+    value = value.strip() if len(value) > most else value.rstrip()
+    if len(value) <= most:
+        return value
+    head = value[:most]
+    return head.rstrip() if value[most].isspace() else head[: len(head) - len(head.split()[-1])].rstrip()
